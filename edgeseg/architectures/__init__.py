@@ -1,0 +1,1 @@
+"""The networks: blocks, backbones and one module for each family."""

@@ -1,0 +1,1 @@
+"""Data sets on disk, the synthetic aerial set, augmentation and calibration sets."""

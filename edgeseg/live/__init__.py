@@ -1,0 +1,1 @@
+"""The live loop: sources, capture, pipeline, overlay and outputs."""

@@ -1,0 +1,103 @@
+"""Scores of label maps, all from one confusion matrix: IoU, mIoU, pixel accuracy, Dice; and the boundary F score."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.errors import DataError
+
+Confusion = npt.NDArray[np.int64]
+Ratios = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def confusion_matrix(
+    truth: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], num_classes: int, ignore_index: int = 255
+) -> Confusion:
+    """Counts pixels by true class (rows) and predicted class (columns).
+
+    Args:
+        truth: Ids of any shape; pixels with `ignore_index` are left out.
+        predicted: Ids of the same shape.
+        num_classes: Ids run from 0 to num_classes - 1.
+        ignore_index: See `truth`.
+
+    Returns:
+        (num_classes, num_classes) int64.
+
+    Raises:
+        DataError: The shapes differ, or an id is out of range.
+    """
+    if truth.shape != predicted.shape:
+        raise DataError(f"label maps of different sizes: truth {truth.shape}, predicted {predicted.shape}")
+    kept = truth != ignore_index
+    rows, columns = truth[kept].astype(np.int64), predicted[kept].astype(np.int64)
+    for name, ids in (("truth", rows), ("prediction", columns)):
+        if ids.size and (ids.min() < 0 or ids.max() >= num_classes):
+            raise DataError(
+                f"the {name} holds class id {ids.max()}: expected 0-{num_classes - 1}, or {ignore_index} to ignore"
+            )
+    counts = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def class_iou(confusion: Confusion) -> Ratios:
+    """Intersection over union of each class; NaN for one that is neither present nor predicted.
+
+    Everingham et al., "The PASCAL Visual Object Classes Challenge: A Retrospective", section 4.3.
+    """
+    hit = np.diag(confusion).astype(np.float64)
+    union = confusion.sum(0) + confusion.sum(1) - hit
+    scores: Ratios = np.divide(hit, union, out=np.full(len(hit), np.nan), where=union > 0)
+    return scores
+
+
+def miou(confusion: Confusion) -> float:
+    """Mean of `class_iou` over the classes that occur in truth or prediction; 0 if none does."""
+    scores = class_iou(confusion)
+    return 0.0 if np.isnan(scores).all() else float(np.nanmean(scores))
+
+
+def pixel_accuracy(confusion: Confusion) -> float:
+    """Fraction of the counted pixels whose class is right; 0 if no pixel was counted."""
+    total = int(confusion.sum())
+    return float(np.trace(confusion) / total) if total else 0.0
+
+
+def class_dice(confusion: Confusion) -> Ratios:
+    """Dice coefficient 2|A∩B| / (|A|+|B|) of each class; NaN for one that is neither present nor predicted."""
+    hit = np.diag(confusion).astype(np.float64)
+    size = (confusion.sum(0) + confusion.sum(1)).astype(np.float64)
+    scores: Ratios = np.divide(2 * hit, size, out=np.full(len(hit), np.nan), where=size > 0)
+    return scores
+
+
+def boundary_f(
+    truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], class_id: int, tolerance: int = 2
+) -> float:
+    """F score of a class's boundary pixels, matched within `tolerance` pixels.
+
+    Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013, section 2.2.
+
+    Returns:
+        0-1; NaN when the class has no boundary in either map.
+    """
+    true_edge, predicted_edge = _boundary(truth == class_id), _boundary(predicted == class_id)
+    if not true_edge.any() and not predicted_edge.any():
+        return float("nan")
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * tolerance + 1, 2 * tolerance + 1))
+    precision = _covered(predicted_edge, cv2.dilate(true_edge.astype(np.uint8), disc) > 0)
+    recall = _covered(true_edge, cv2.dilate(predicted_edge.astype(np.uint8), disc) > 0)
+    return 0.0 if precision + recall == 0 else 2 * precision * recall / (precision + recall)
+
+
+def _boundary(mask: Mask) -> Mask:
+    eroded = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return mask & (eroded == 0)
+
+
+def _covered(edge: Mask, near: Mask) -> float:
+    total = int(edge.sum())
+    return float((edge & near).sum() / total) if total else 0.0

@@ -1,0 +1,1 @@
+"""Refining label maps: dense CRF and temporal smoothing."""

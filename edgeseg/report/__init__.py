@@ -1,0 +1,1 @@
+"""Reports: results as HTML, Markdown, CSV and JSON."""

@@ -1,0 +1,1 @@
+"""The one place that loads LiteRT: interpreters, delegates and the Segmenter."""
