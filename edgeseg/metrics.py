@@ -95,7 +95,8 @@ def boundary_f(
 
 def _boundary(mask: Mask) -> Mask:
     eroded = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    return mask & (eroded == 0)
+    edge: Mask = mask & (eroded == 0)
+    return edge
 
 
 def _covered(edge: Mask, near: Mask) -> float:

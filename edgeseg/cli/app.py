@@ -1,0 +1,86 @@
+"""The `edgeseg` program: registers the commands, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from edgeseg import __version__
+from edgeseg.cli import data
+from edgeseg.errors import EdgesegError
+
+app = typer.Typer(
+    name="edgeseg",
+    help="Semantic segmentation on the edge: train, quantize, convert to TFLite, run live, and measure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+
+COMMANDS: dict[str, object] = {}
+for _name, _module in COMMANDS.items():
+    app.command(_name)(_module.command)  # type: ignore[attr-defined]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgeseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 an EdgesegError, 2 usage, 130 Ctrl-C.
+
+    Args:
+        arguments: The words after `edgeseg`; those of this process if None.
+    """
+    words = spread_json_option(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        app(args=words, prog_name="edgeseg")
+    except EdgesegError as error:
+        if debug:
+            raise
+        print(f"edgeseg: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("edgeseg: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def spread_json_option(words: list[str]) -> list[str]:
+    """Lets `--json` stand alone (print on stdout) or before a file whose name ends in .json.
+
+    Args:
+        words: The command line.
+
+    Returns:
+        The same with a value after every `--json`: "-" for stdout.
+    """
+    spread: list[str] = []
+    for index, word in enumerate(words):
+        spread.append(word)
+        following = words[index + 1] if index + 1 < len(words) else ""
+        if word == "--json" and not (following.endswith(".json") or following == "-"):
+            spread.append("-")
+    return spread

@@ -1,0 +1,72 @@
+"""What commands print: one JSON object on stdout for programs, everything for people on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from edgeseg.files import write_json
+
+JsonOption = Annotated[
+    str | None,
+    typer.Option("--json", metavar="[FILE.json]", help="Print the result as JSON on stdout, or write it to FILE.json."),
+]
+
+console = Console(stderr=True, highlight=False)
+"""For people. Nothing for programs goes here."""
+
+
+def emit(result: dict[str, Any], destination: str | None) -> None:
+    """Prints or writes a command's result if `--json` asked for it ("-" is stdout). NaN becomes null."""
+    if destination is None:
+        return
+    result = _finite(result)
+    if destination == "-":
+        json.dump(result, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    else:
+        write_json(destination, result)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def progress_bar() -> Progress:
+    """Returns a progress display for stderr: a bar, the count, elapsed and remaining time. Use it in a `with`."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=not console.is_terminal,
+    )
+
+
+Advance = Callable[[int, int], None]
+"""Library functions report long work by calling this with (done, total)."""
+
+
+def advancing(progress: Progress, description: str) -> Advance:
+    """Returns a callback (done, total) that moves a new bar of `progress`."""
+    task = progress.add_task(description, total=None)
+
+    def advance(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+
+    return advance

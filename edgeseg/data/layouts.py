@@ -1,0 +1,45 @@
+"""The data set layouts that edgeseg reads, and opening a folder in one of them.
+
+A layout is one module of this package with three names: `NAME`, `matches(root)` (does this folder look like mine?) and
+`open_split(root, split)`. To add one, add its file and its line in `LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+
+from edgeseg.data import camvid
+from edgeseg.data.dataset import Dataset, check_folder
+from edgeseg.errors import DataError, unknown_name
+
+LAYOUTS: dict[str, ModuleType] = {"camvid": camvid}
+
+
+def open_dataset(root: str | os.PathLike[str], split: str, layout: str = "auto") -> Dataset:
+    """Opens a split of the data set in a folder.
+
+    Args:
+        root: The data set's folder.
+        split: "train", "val", ... as the layout names them.
+        layout: A key of `LAYOUTS`, or "auto" to recognise it by its folders.
+
+    Raises:
+        DataError: The folder is missing, in no known layout, or has no such split.
+        UsageError: `layout` is unknown.
+    """
+    folder = check_folder(root)
+    if layout != "auto":
+        if layout not in LAYOUTS:
+            raise unknown_name("data set layout", layout, [*LAYOUTS, "auto"])
+        return open_in(LAYOUTS[layout], folder, split)
+    for module in LAYOUTS.values():
+        if module.matches(folder):
+            return open_in(module, folder, split)
+    raise DataError(f"{folder} is in no known data set layout ({', '.join(LAYOUTS)}): see docs/datasets.md")
+
+
+def open_in(module: ModuleType, folder: os.PathLike[str], split: str) -> Dataset:
+    """Opens `folder` with the layout in `module`."""
+    dataset: Dataset = module.open_split(folder, split)
+    return dataset
