@@ -27,7 +27,7 @@ def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
     for class_id in range(logits.shape[2]):
         plane = np.ascontiguousarray(logits[:, :, class_id], np.float32)
         if plane.shape != (height, width):
-            plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
+            plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
         stronger = plane > best
         labels[stronger] = class_id
         np.maximum(best, plane, out=best)
