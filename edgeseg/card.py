@@ -21,6 +21,7 @@ RecipeName = Literal["int8_ptq", "int8_qat", "int8_weights", "float16", "float32
 OutputKind = Literal["logits", "labels"]
 ResizeMode = Literal["stretch", "letterbox"]
 Target = Literal["cpu", "edgetpu"]
+Form = Literal["edge", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +177,7 @@ class ModelCard:
         name: `<arch>_<backbone>_<dataset>_<H>x<W>`.
         architecture: Key of `edgeseg.architectures.ARCHITECTURES`; empty for a network made elsewhere.
         backbone: The backbone's name; empty for a network made elsewhere.
+        form: "edge" or "paper", see `edgeseg.architectures.network.NetworkSpec`.
         output_stride: Input size over the size of the encoder's last feature map; 0 if unknown.
         input: How a picture becomes the input.
         labels: The classes.
@@ -197,6 +199,7 @@ class ModelCard:
     input: InputSpec
     labels: LabelSet
     recipe: Recipe
+    form: Form = "edge"
     calibration: CalibrationRecord | None = None
     training: TrainingRecord | None = None
     scores: tuple[Score, ...] = ()

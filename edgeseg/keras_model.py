@@ -1,0 +1,115 @@
+"""Float networks on disk: building one from its card, loading and saving `.keras` files, and predicting with them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.architectures.network import NetworkSpec
+from edgeseg.architectures.registry import build_network
+from edgeseg.card import InputSpec, ModelCard
+from edgeseg.card_file import read_model, write_model
+from edgeseg.errors import ModelFileError
+from edgeseg.image import Uint8, fit, normalise
+from edgeseg.postprocess import label_map
+
+
+def network_spec(card: ModelCard) -> NetworkSpec:
+    """Returns what to build for a card.
+
+    Raises:
+        UsageError: The card's network was not made by edgeseg, or its input size does not fit.
+    """
+    return NetworkSpec(
+        architecture=card.architecture,
+        backbone=card.backbone,
+        num_classes=card.labels.num_classes,
+        height=card.input.height,
+        width=card.input.width,
+        output_stride=card.output_stride,
+        form=card.form,
+    )
+
+
+def save_model(path: str | os.PathLike[str], model: Any, card: ModelCard) -> None:
+    """Writes a Keras 3 model with its card as one `.keras` file, atomically."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "model.keras"
+        model.save(saved)
+        content = saved.read_bytes()
+    write_model(path, content, card)
+
+
+def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard | None]:
+    """Loads a `.keras` or `.h5` file.
+
+    Returns:
+        The Keras 3 model, and its card if the file has one.
+
+    Raises:
+        ModelFileError: The file is missing, damaged, or no Keras model.
+    """
+    _, card = read_model(path)
+    try:
+        return keras.models.load_model(path, compile=False), card
+    except (ValueError, OSError, TypeError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelFileError(
+            f"{path} is not a Keras model that can be loaded ({reason}): expected .keras or .h5"
+        ) from error
+
+
+def rebuild(
+    K: ModuleType, model: Any, card: ModelCard, spec: InputSpec | None = None, batch_size: int | None = 1
+) -> Any:
+    """Builds a card's network anew and gives it the weights of `model`.
+
+    Args:
+        K: `keras` or `tf_keras`: the namespace wanted, whichever `model` is of.
+        model: The trained network.
+        card: Its card.
+        spec: Another input size than the card's, if given.
+        batch_size: Fixed batch size; conversion wants 1.
+    """
+    wanted = network_spec(card if spec is None else replace(card, input=spec))
+    network = build_network(K, wanted, batch_size=batch_size)
+    copy_weights(model, network)
+    return network
+
+
+def copy_weights(source: Any, target: Any) -> None:
+    """Copies all weights from one network to another of the same layers, whatever Keras each is of, by layer name."""
+    for layer in target.layers:
+        weights = source.get_layer(layer.name).get_weights()
+        if weights:
+            layer.set_weights(weights)
+
+
+class KerasSegmenter:
+    """Segments pictures with a float Keras network, the way `runtime.Segmenter` does with a file.
+
+    Args:
+        model: From normalised (1, H, W, 3) to logits (1, h, w, classes).
+        spec: Its input.
+    """
+
+    def __init__(self, model: Any, spec: InputSpec) -> None:
+        self.input = spec
+        self._model = model
+
+    def logits(self, image: Uint8) -> npt.NDArray[np.float32]:
+        """Returns the logits (h, w, classes) of a blue-green-red picture of any size."""
+        batch = normalise(fit(image, self.input), self.input)[None]
+        return np.asarray(self._model(batch, training=False), np.float32)[0]
+
+    def segment(self, image: Uint8, height: int, width: int) -> Uint8:
+        """Returns the label map of a picture at height x width."""
+        return label_map(self.logits(image), height, width)
