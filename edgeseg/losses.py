@@ -3,19 +3,21 @@
 Everything is written on `keras.ops`, so it runs on any Keras 3 backend, eagerly or compiled. With the TensorFlow
 backend it takes plain tf tensors too, and so serves tf_keras (quantization-aware training) and XLA.
 
-All losses share three conventions:
+All losses share these conventions:
 
 - Labels are (batch, height, width) class ids. Pixels with `ignore_index` count nowhere: not in sums, not in means,
   and their gradient is zero. A batch without any other pixel has loss 0 and gradient 0.
 - Logits of another size than the labels are first upsampled bilinearly (half-pixel centres) to the labels' size.
 - Half-precision logits are computed in float32.
+- A label that is neither a class nor `ignore_index` makes the loss NaN: a wrong label map shows at the first step.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from keras import ops
 
@@ -66,17 +68,16 @@ def make_loss(
     def loss(labels: Any, logits: Any) -> Any:
         if logits.shape[-1] != num_classes:
             raise DataError(f"logits of {logits.shape[-1]} classes: expected {num_classes}, as make_loss was told")
-        labels = ops.cast(labels, "int32")
-        logits = _at_least_float32(upsample_to(logits, labels))
+        pixels = _pixels(ops.cast(labels, "int32"), logits, weights, ignore_index)
         values = {
-            "ce": lambda: focal(labels, logits, weights, ignore_index, gamma=0.0),
-            "focal": lambda: focal(labels, logits, weights, ignore_index, gamma),
-            "dice": lambda: dice(labels, logits, weights, ignore_index, dice_weights),
+            "ce": lambda: focal(pixels, gamma=0.0),
+            "focal": lambda: focal(pixels, gamma),
+            "dice": lambda: dice(pixels, dice_weights),
         }
         parts = [values[term]() if factor == 1.0 else factor * values[term]() for factor, term in terms]
         return sum(parts[1:], start=parts[0])
 
-    loss.__name__ = name.replace(" ", "")
+    loss.__name__ = re.sub(r"[^a-z0-9.]+", "_", name)  # tf_keras makes it a scope name
     return loss
 
 
@@ -106,36 +107,41 @@ def upsample_to(logits: Any, labels: Any) -> Any:
     return ops.image.resize(logits, size, interpolation="bilinear", data_format="channels_last")
 
 
-def focal(labels: Any, logits: Any, class_weights: tuple[float, ...] | None, ignore_index: int, gamma: float) -> Any:
+class Pixels(NamedTuple):
+    """What all terms are computed from, each tensor float32 or float64.
+
+    Attributes:
+        log_p: (B, H, W, C) logarithm of the softmax.
+        truth: (B, H, W, C) one-hot labels; all 0 where a pixel does not count.
+        counted: (B, H, W) 1 where a pixel counts, else 0; NaN for a label that is no class.
+        class_weights: (C,), or None for all 1.
+    """
+
+    log_p: Any
+    truth: Any
+    counted: Any
+    class_weights: Any | None
+
+
+def focal(pixels: Pixels, gamma: float) -> Any:
     """Focal loss, Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, eq. 5, on the softmax.
 
     With p the probability of the pixel's true class and w that class's weight (the paper's alpha), it is the
     weighted mean  sum(w (1 - p)^gamma (-log p)) / sum(w)  over the pixels that count, as PyTorch's cross-entropy
     does it. Gamma 0 is the softmax cross-entropy.
-
-    Args:
-        labels: (B, H, W) int32.
-        logits: (B, H, W, C) float32 or float64.
-        class_weights: C weights, or None for all 1.
-        ignore_index: The label of pixels that do not count.
-        gamma: >= 0.
     """
-    counted = ops.not_equal(labels, ignore_index)
-    known = ops.where(counted, labels, 0)
-    # One fused kernel in TensorFlow: it costs a third of log_softmax and a gather.
-    loss = ops.sparse_categorical_crossentropy(known, logits, from_logits=True)
+    # Multiplying by the one-hot labels takes half the time of a gather, and of TensorFlow's fused sparse kernel.
+    loss = -ops.sum(pixels.truth * pixels.log_p, axis=-1)
+    weight = pixels.counted
+    if pixels.class_weights is not None:
+        weight = weight * ops.sum(pixels.truth * pixels.class_weights, axis=-1)
     if gamma:
         miss = ops.maximum(-ops.expm1(-loss), _SMALLEST_MISS)  # 1 - p, exact where p is close to 1
         loss = ops.power(miss, gamma) * loss
-    weight = ops.cast(counted, logits.dtype)
-    if class_weights is not None:
-        weight = weight * ops.take(ops.convert_to_tensor(class_weights, dtype=logits.dtype), known)
-    return _ratio(ops.sum(weight * loss), ops.sum(weight))
+    return _ratio(_total(weight * loss), _total(weight))
 
 
-def dice(
-    labels: Any, logits: Any, class_weights: tuple[float, ...] | None, ignore_index: int, weighting: DiceWeights
-) -> Any:
+def dice(pixels: Pixels, weighting: DiceWeights) -> Any:
     """Dice loss of the softmax p against the one-hot labels g, with sums over the whole batch.
 
     - "uniform": Milletari et al., "V-Net", 3DV 2016, section 3, for each class, and their weighted mean:
@@ -145,39 +151,45 @@ def dice(
 
     Classes that no pixel of the batch carries are left out: their overlap is 0 whatever is predicted, so that they
     would add a constant (or, generalised, an infinite weight). This also makes a smoothing constant unnecessary.
-
-    Args:
-        labels: (B, H, W) int32.
-        logits: (B, H, W, C) float32 or float64.
-        class_weights: C weights w, or None for all 1.
-        ignore_index: The label of pixels that do not count.
-        weighting: See above.
     """
-    num_classes = logits.shape[-1]
-    counted = ops.not_equal(labels, ignore_index)
-    truth = ops.one_hot(ops.where(counted, labels, -1), num_classes, dtype=logits.dtype)
-    predicted = ops.softmax(logits) * ops.expand_dims(ops.cast(counted, logits.dtype), -1)
-    overlap = ops.sum(predicted * truth, axis=(0, 1, 2))
-    true_size = ops.sum(truth, axis=(0, 1, 2))
-    weight = ops.cast(true_size > 0, logits.dtype)
-    if class_weights is not None:
-        weight = weight * ops.convert_to_tensor(class_weights, dtype=logits.dtype)
+    predicted = ops.exp(pixels.log_p) * ops.expand_dims(pixels.counted, -1)
+    overlap = _total(predicted * pixels.truth)
+    true_size = _total(pixels.truth)
+    weight = ops.cast(true_size > 0, true_size.dtype)
+    if pixels.class_weights is not None:
+        weight = weight * pixels.class_weights
     safe_size = ops.maximum(true_size, 1.0)  # absent classes have weight 0
     if weighting == "uniform":
-        score = 2.0 * overlap / (ops.sum(ops.square(predicted), axis=(0, 1, 2)) + safe_size)
+        score = 2.0 * overlap / (_total(ops.square(predicted)) + safe_size)
         return _ratio(ops.sum(weight * (1.0 - score)), ops.sum(weight))
     share = safe_size / ops.maximum(ops.sum(true_size), 1.0)
     weight = weight / ops.square(share)
-    union = ops.sum(weight * (ops.sum(predicted, axis=(0, 1, 2)) + true_size))
+    union = ops.sum(weight * (_total(predicted) + true_size))
     return _ratio(union - 2.0 * ops.sum(weight * overlap), union)
+
+
+def _pixels(labels: Any, logits: Any, class_weights: tuple[float, ...] | None, ignore_index: int) -> Pixels:
+    num_classes = logits.shape[-1]
+    logits = upsample_to(ops.cast(logits, "float32") if "16" in str(logits.dtype) else logits, labels)
+    dtype = logits.dtype
+    ignored = ops.equal(labels, ignore_index)
+    known = ops.logical_and(labels >= 0, labels < num_classes)
+    counted = ops.where(ignored, 0.0, ops.where(known, 1.0, math.nan))
+    return Pixels(
+        log_p=ops.log_softmax(logits),
+        truth=ops.one_hot(ops.where(ignored, -1, labels), num_classes, dtype=dtype),
+        counted=ops.cast(counted, dtype),
+        class_weights=None if class_weights is None else ops.convert_to_tensor(class_weights, dtype=dtype),
+    )
+
+
+def _total(values: Any) -> Any:
+    """Sums over the pixels (axes 0-2), rows first: one long float32 sum would lose digits."""
+    return ops.sum(ops.sum(values, axis=2), axis=(0, 1))
 
 
 def _ratio(total: Any, weight: Any) -> Any:
     return total / ops.where(weight > 0, weight, ops.ones_like(weight))
-
-
-def _at_least_float32(logits: Any) -> Any:
-    return ops.cast(logits, "float32") if "16" in str(logits.dtype) else logits
 
 
 def _factor(text: str, name: str) -> float:
