@@ -1,0 +1,213 @@
+"""The training losses: pixel-wise softmax cross-entropy, focal, dice, and weighted sums of them.
+
+Everything is written on `keras.ops`, so it runs on any Keras 3 backend, eagerly or compiled. With the TensorFlow
+backend it takes plain tf tensors too, and so serves tf_keras (quantization-aware training) and XLA.
+
+All losses share these conventions:
+
+- Labels are (batch, height, width) class ids. Pixels with `ignore_index` count nowhere: not in sums, not in means,
+  and their gradient is zero. A batch without any other pixel has loss 0 and gradient 0.
+- Logits of another size than the labels are first upsampled bilinearly (half-pixel centres) to the labels' size.
+- Half-precision logits are computed in float32.
+- A label that is neither a class nor `ignore_index` makes the loss NaN: a wrong label map shows at the first step.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+from keras import ops
+
+from edgeseg.errors import DataError, UsageError, unknown_name
+
+DiceWeights = Literal["uniform", "generalised"]
+Loss = Callable[[Any, Any], Any]
+"""loss(labels, logits) -> scalar; labels (B, H, W) integer ids, logits (B, h, w, C)."""
+
+LOSSES = ("ce", "focal", "dice")
+_SMALLEST_MISS = 1e-30  # keeps the slope of miss**gamma finite where the miss 1 - p is 0 and gamma < 1
+
+
+def make_loss(
+    name: str,
+    *,
+    num_classes: int,
+    class_weights: Sequence[float] | None = None,
+    ignore_index: int = 255,
+    gamma: float = 2.0,
+    dice_weights: DiceWeights = "uniform",
+) -> Loss:
+    """Builds a loss from its name.
+
+    Args:
+        name: "ce", "focal" or "dice", or a sum of them with optional factors: "ce+dice", "0.7*ce+0.3*dice".
+        num_classes: At least 2; labels run from 0 to num_classes - 1.
+        class_weights: One weight >= 0 for each class; all 1 if None.
+        ignore_index: The label of pixels that do not count.
+        gamma: Focusing parameter of the focal loss, >= 0; 0 makes it the cross-entropy.
+        dice_weights: How `dice` weighs the classes, see there.
+
+    Returns:
+        A function of labels (B, H, W) and logits (B, h, w, num_classes) that gives a scalar.
+
+    Raises:
+        UsageError: The name or an argument is not as above.
+    """
+    terms = parse_loss(name)
+    if num_classes < 2:
+        raise UsageError(f"num_classes is {num_classes}: expected at least 2")
+    if not (math.isfinite(gamma) and gamma >= 0):
+        raise UsageError(f"gamma is {gamma}: expected a finite number >= 0")
+    if dice_weights not in get_args(DiceWeights):
+        raise unknown_name("dice weighting", dice_weights, get_args(DiceWeights))
+    weights = _checked_weights(class_weights, num_classes)
+
+    def loss(labels: Any, logits: Any) -> Any:
+        if logits.shape[-1] != num_classes:
+            raise DataError(f"logits of {logits.shape[-1]} classes: expected {num_classes}, as make_loss was told")
+        pixels = _pixels(ops.cast(labels, "int32"), logits, weights, ignore_index)
+        values = {
+            "ce": lambda: focal(pixels, gamma=0.0),
+            "focal": lambda: focal(pixels, gamma),
+            "dice": lambda: dice(pixels, dice_weights),
+        }
+        parts = [values[term]() if factor == 1.0 else factor * values[term]() for factor, term in terms]
+        return sum(parts[1:], start=parts[0])
+
+    loss.__name__ = re.sub(r"[^a-z0-9.]+", "_", name)  # tf_keras makes it a scope name
+    return loss
+
+
+def parse_loss(name: str) -> tuple[tuple[float, str], ...]:
+    """Splits a loss's name into (factor, term) pairs: "0.7*ce+dice" -> ((0.7, "ce"), (1.0, "dice")).
+
+    Raises:
+        UsageError: A term is unknown or named twice, or a factor is not a positive number.
+    """
+    terms: list[tuple[float, str]] = []
+    for part in name.split("+"):
+        factor, star, term = part.rpartition("*")
+        term = term.strip()
+        if term not in LOSSES:
+            raise unknown_name("loss", term, LOSSES)
+        terms.append((_factor(factor, name) if star else 1.0, term))
+    if len({term for _, term in terms}) < len(terms):
+        raise UsageError(f"loss '{name}' names a term twice: expected each of {', '.join(LOSSES)} at most once")
+    return tuple(terms)
+
+
+def upsample_to(logits: Any, labels: Any) -> Any:
+    """Resizes logits (B, h, w, C) bilinearly, half-pixel centres, to the size of labels (B, H, W)."""
+    size = tuple(ops.shape(labels)[1:3])
+    if tuple(ops.shape(logits)[1:3]) == size:
+        return logits
+    return ops.image.resize(logits, size, interpolation="bilinear", data_format="channels_last")
+
+
+class Pixels(NamedTuple):
+    """What all terms are computed from, each tensor float32 or float64.
+
+    Attributes:
+        log_p: (B, H, W, C) logarithm of the softmax.
+        truth: (B, H, W, C) one-hot labels; all 0 where a pixel does not count.
+        counted: (B, H, W) 1 where a pixel counts, else 0; NaN for a label that is no class.
+        class_weights: (C,), or None for all 1.
+    """
+
+    log_p: Any
+    truth: Any
+    counted: Any
+    class_weights: Any | None
+
+
+def focal(pixels: Pixels, gamma: float) -> Any:
+    """Focal loss, Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, eq. 5, on the softmax.
+
+    With p the probability of the pixel's true class and w that class's weight (the paper's alpha), it is the
+    weighted mean  sum(w (1 - p)^gamma (-log p)) / sum(w)  over the pixels that count, as PyTorch's cross-entropy
+    does it. Gamma 0 is the softmax cross-entropy.
+    """
+    # Multiplying by the one-hot labels takes half the time of a gather, and of TensorFlow's fused sparse kernel.
+    loss = -ops.sum(pixels.truth * pixels.log_p, axis=-1)
+    weight = pixels.counted
+    if pixels.class_weights is not None:
+        weight = weight * ops.sum(pixels.truth * pixels.class_weights, axis=-1)
+    if gamma:
+        miss = ops.maximum(-ops.expm1(-loss), _SMALLEST_MISS)  # 1 - p, exact where p is close to 1
+        loss = ops.power(miss, gamma) * loss
+    return _ratio(_total(weight * loss), _total(weight))
+
+
+def dice(pixels: Pixels, weighting: DiceWeights) -> Any:
+    """Dice loss of the softmax p against the one-hot labels g, with sums over the whole batch.
+
+    - "uniform": Milletari et al., "V-Net", 3DV 2016, section 3, for each class, and their weighted mean:
+      sum_c w_c (1 - 2 sum(p g) / (sum p² + sum g²)) / sum_c w_c.
+    - "generalised": Sudre et al., "Generalised Dice overlap as a deep learning loss function", DLMIA 2017, eq. 2:
+      1 - 2 sum_c v_c sum(p g) / sum_c v_c sum(p + g), with v_c = w_c / (sum g)².
+
+    Classes that no pixel of the batch carries are left out: their overlap is 0 whatever is predicted, so that they
+    would add a constant (or, generalised, an infinite weight). This also makes a smoothing constant unnecessary.
+    """
+    predicted = ops.exp(pixels.log_p) * ops.expand_dims(pixels.counted, -1)
+    overlap = _total(predicted * pixels.truth)
+    true_size = _total(pixels.truth)
+    weight = ops.cast(true_size > 0, true_size.dtype)
+    if pixels.class_weights is not None:
+        weight = weight * pixels.class_weights
+    safe_size = ops.maximum(true_size, 1.0)  # absent classes have weight 0
+    if weighting == "uniform":
+        score = 2.0 * overlap / (_total(ops.square(predicted)) + safe_size)
+        return _ratio(ops.sum(weight * (1.0 - score)), ops.sum(weight))
+    share = safe_size / ops.maximum(ops.sum(true_size), 1.0)
+    weight = weight / ops.square(share)
+    union = ops.sum(weight * (_total(predicted) + true_size))
+    return _ratio(union - 2.0 * ops.sum(weight * overlap), union)
+
+
+def _pixels(labels: Any, logits: Any, class_weights: tuple[float, ...] | None, ignore_index: int) -> Pixels:
+    num_classes = logits.shape[-1]
+    logits = upsample_to(ops.cast(logits, "float32") if "16" in str(logits.dtype) else logits, labels)
+    dtype = logits.dtype
+    ignored = ops.equal(labels, ignore_index)
+    known = ops.logical_and(labels >= 0, labels < num_classes)
+    counted = ops.where(ignored, 0.0, ops.where(known, 1.0, math.nan))
+    return Pixels(
+        log_p=ops.log_softmax(logits),
+        truth=ops.one_hot(ops.where(ignored, -1, labels), num_classes, dtype=dtype),
+        counted=ops.cast(counted, dtype),
+        class_weights=None if class_weights is None else ops.convert_to_tensor(class_weights, dtype=dtype),
+    )
+
+
+def _total(values: Any) -> Any:
+    """Sums over the pixels (axes 0-2), rows first: one long float32 sum would lose digits."""
+    return ops.sum(ops.sum(values, axis=2), axis=(0, 1))
+
+
+def _ratio(total: Any, weight: Any) -> Any:
+    return total / ops.where(weight > 0, weight, ops.ones_like(weight))
+
+
+def _factor(text: str, name: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not (math.isfinite(factor) and factor > 0):
+        raise UsageError(f"factor '{text.strip()}' in loss '{name}': expected a positive number, as in 0.7*ce+0.3*dice")
+    return factor
+
+
+def _checked_weights(weights: Sequence[float] | None, num_classes: int) -> tuple[float, ...] | None:
+    if weights is None:
+        return None
+    checked = tuple(float(weight) for weight in weights)
+    if len(checked) != num_classes:
+        raise UsageError(f"{len(checked)} class weights: expected {num_classes}, one for each class")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in checked) or not any(checked):
+        raise UsageError(f"class weights {checked}: expected finite numbers >= 0, not all 0")
+    return checked
