@@ -88,9 +88,8 @@ def rebuild(
 def copy_weights(source: Any, target: Any) -> None:
     """Copies all weights from one network to another of the same layers, whatever Keras each is of, by layer name."""
     for layer in target.layers:
-        weights = source.get_layer(layer.name).get_weights()
-        if weights:
-            layer.set_weights(weights)
+        if layer.weights:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
 class KerasSegmenter:
@@ -108,7 +107,8 @@ class KerasSegmenter:
     def logits(self, image: Uint8) -> npt.NDArray[np.float32]:
         """Returns the logits (h, w, classes) of a blue-green-red picture of any size."""
         batch = normalise(fit(image, self.input), self.input)[None]
-        return np.asarray(self._model(batch, training=False), np.float32)[0]
+        logits: npt.NDArray[np.float32] = keras.ops.convert_to_numpy(self._model(batch, training=False))[0]
+        return logits
 
     def segment(self, image: Uint8, height: int, width: int) -> Uint8:
         """Returns the label map of a picture at height x width."""

@@ -11,7 +11,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +59,14 @@ class TrainingOptions:
     batch_size: int = 8
     crop: tuple[int, int] | None = None
     learning_rate: float = 1e-3
-    weight_decay: float = 2e-4
+    weight_decay: float = 1e-2
     warmup_steps: int = 500
     loss: str = "ce"
     class_weighting: bool = True
     seed: int = 0
     val_every: int = 1
     mixed_precision: bool = False
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "val_every"):
@@ -302,7 +302,9 @@ class _State:
                     for e, loss, m in stored["history"]
                 ]
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{self.path} is no checkpoint of this training ({error}): delete it to begin anew") from error
+            raise DataError(
+                f"{self.path} is no checkpoint of this training ({error}): delete it to begin anew"
+            ) from error
         self.epoch, self.best_epoch = int(epoch), int(best_epoch)
         self.best_miou = None if np.isnan(best) else best
 

@@ -1,0 +1,98 @@
+"""What `edgeseg train` does between its options and the library: opens the data, shows progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from edgeseg.card import InputSpec, ModelCard, Recipe
+from edgeseg.cli.output import console
+from edgeseg.errors import UsageError
+
+
+def run_training(
+    *,
+    data: Path,
+    out: Path,
+    arch: str,
+    backbone: str | None,
+    size: tuple[int, int],
+    output_stride: int,
+    splits: tuple[str, str],
+    layout: str,
+    weights: str | None,
+    init_from: Path | None,
+    resume: bool,
+    options: Any,
+) -> ModelCard:
+    """Trains as the options say, with a live progress line; Ctrl-C says how to go on."""
+    from edgeseg.data.layouts import open_dataset
+    from edgeseg.init_from import init_from_imagenet, init_from_tflite, matching_backbone
+    from edgeseg.keras_model import copy_weights, load_model, network_spec
+    from edgeseg.training import train
+
+    if weights not in (None, "imagenet"):
+        raise UsageError(f"--weights {weights}: expected imagenet")
+    if weights and init_from:
+        raise UsageError("--weights and --init-from were both given: choose one")
+    tflite = init_from is not None and init_from.suffix == ".tflite"
+    backbone = backbone or (matching_backbone(init_from) if tflite and init_from else "mobilenetv2_0.5")
+    train_set, val_set = (open_dataset(data, split, layout) for split in splits)
+    spec = InputSpec(height=size[0], width=size[1])
+    card = ModelCard(
+        name=f"{arch}_{backbone}_{train_set.name}_{size[0]}x{size[1]}", architecture=arch, backbone=backbone,
+        output_stride=output_stride, input=spec, labels=train_set.labels, recipe=Recipe(name="float32"),
+        tools=tool_versions(),
+    )  # fmt: skip
+    network_spec(card)
+
+    def initialise(network: Any) -> None:
+        if tflite and init_from:
+            init_from_tflite(network, init_from, backbone, spec, train_set)
+        elif init_from:
+            copy_weights(load_model(init_from)[0], network)
+        elif weights:
+            init_from_imagenet(network, backbone)
+
+    init = init_from.name if init_from else weights or "random"
+    console.print(f"{card.name}: {len(train_set)} training and {len(val_set)} validation images, weights from {init}")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console) as display:
+        task = display.add_task("starting", total=None)
+
+        def report(p: Any) -> None:
+            scores = "" if p.val_miou is None else f" val mIoU {p.val_miou:.4f} (best {p.best_miou:.4f})"
+            text = f"epoch {p.epoch + 1}/{p.epochs} loss {p.loss:.4f}{scores}"
+            done, total = p.epoch * p.steps + p.step, p.epochs * p.steps
+            display.update(task, description=text, completed=done, total=total)
+            if not console.is_terminal and p.step == p.steps:
+                console.print(text)
+
+        try:
+            return train(
+                card, train_set, val_set, out, options, initialise=initialise, init=init, resume=resume, report=report
+            )
+        except KeyboardInterrupt:
+            console.print(f"stopped; the same command with --resume goes on from {out}")
+            raise
+
+
+def tool_versions() -> tuple[tuple[str, str], ...]:
+    """Returns (name, version) of edgeseg and the packages that make a model."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for name in ("edgeseg", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization"):
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
