@@ -139,9 +139,9 @@ def content_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
     return min(spec.height, max(1, round(height * scale))), min(spec.width, max(1, round(width * scale)))
 
 
-def normalise(rgb: npt.NDArray[Any], spec: InputSpec) -> Float32:
-    """Returns (rgb - mean) / std as float32: what a float network takes. Any leading shape."""
-    result: Float32 = np.subtract(rgb, np.float32(spec.mean), dtype=np.float32)
+def normalise(rgb: npt.NDArray[Any], spec: InputSpec, out: Float32 | None = None) -> Float32:
+    """Returns (rgb - mean) / std as float32: what a float network takes. Any leading shape; into `out` if given."""
+    result: Float32 = np.subtract(rgb, np.float32(spec.mean), out=out, dtype=np.float32)
     result *= np.float32(1.0 / spec.std)
     return result
 

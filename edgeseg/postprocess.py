@@ -1,4 +1,14 @@
-"""From logits to label maps."""
+"""From logits to label maps, with the same result to the last pixel on every processor.
+
+Interpolated logits of two classes are often exactly equal, above all where they come from a quantized network. Then the
+rounding of a float resize decides the pixel, and it differs between processors (fused multiply-add, vector width). So
+integer logits are interpolated here in integers, with weights in 1/2048, and float logits by separate multiplications
+and additions, each rounded as IEEE 754 prescribes.
+
+Upsampling everything and then comparing would take a hundred times the memory. It is not needed: where the four logits
+around a pixel agree on the strongest class, any bilinear mixture of them does too (a convex combination keeps every
+inequality). Only pixels between disagreeing neighbours are interpolated: the outlines of the regions.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +20,138 @@ import numpy.typing as npt
 
 from edgeseg.image import Uint8
 
+_WEIGHT_BITS = 11  # 8-bit logits times two weights of 11 bits stay inside int32
+_CHUNK = 1 << 14  # pixels interpolated at once: their logits stay in the second-level cache
+
+Index = npt.NDArray[np.intp]
+
+
+class Argmax:
+    """Strongest class per pixel at the logits' own resolution; keeps its buffers from call to call.
+
+    Args:
+        height: Rows of the logits.
+        width: Columns of the logits.
+        num_classes: Channels of the logits, 1 to 256.
+        dtype: Type of the logits.
+    """
+
+    def __init__(self, height: int, width: int, num_classes: int, dtype: npt.DTypeLike) -> None:
+        self._planes = np.empty((num_classes, height * width), dtype)
+        self._best = np.empty((1, height * width), dtype)
+        self._mask = np.empty((1, height * width), np.uint8)
+        self._shape = (height, width)
+
+    def __call__(self, logits: npt.NDArray[Any], out: Uint8 | None = None) -> Uint8:
+        """Takes the strongest class of each pixel.
+
+        Args:
+            logits: (height, width, num_classes) of the dtype that was promised.
+            out: (height, width) uint8 to fill; a new array if None.
+
+        Returns:
+            (height, width) uint8 class ids; ties go to the lower id.
+        """
+        labels = np.empty(self._shape, np.uint8) if out is None else out
+        labels.fill(0)
+        flat = labels.reshape(1, -1)
+        cv2.transpose(logits.reshape(-1, len(self._planes)), dst=self._planes)
+        self._best[0] = self._planes[0]
+        for class_id in range(1, len(self._planes)):
+            plane = self._planes[class_id : class_id + 1]
+            cv2.compare(plane, self._best, cv2.CMP_GT, dst=self._mask)
+            cv2.max(plane, self._best, dst=self._best)
+            np.minimum(self._mask, class_id, out=self._mask)  # 255 where stronger becomes the id,
+            np.maximum(flat, self._mask, out=flat)  # which is above every id so far
+        return labels
+
 
 def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
     """Upsamples logits bilinearly and takes the strongest class of each pixel.
 
     Args:
-        logits: (h, w, classes), float or integer; half-pixel centres.
+        logits: (h, w, classes), float or integer; half-pixel centres, the border repeated outwards.
         height: Rows wanted.
         width: Columns wanted.
 
     Returns:
         (height, width) uint8 class ids; ties go to the lower id.
     """
-    best = np.full((height, width), -np.inf, np.float32)
-    labels = np.zeros((height, width), np.uint8)
-    for class_id in range(logits.shape[2]):
-        plane = np.ascontiguousarray(logits[:, :, class_id], np.float32)
-        if plane.shape != (height, width):
-            plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
-        stronger = plane > best
-        labels[stronger] = class_id
-        np.maximum(best, plane, out=best)
+    rows, columns, num_classes = logits.shape
+    logits = _computable(logits)
+    coarse = Argmax(rows, columns, num_classes, logits.dtype)(logits)
+    if (rows, columns) == (height, width):
+        return coarse
+    top, bottom, down = _neighbours(rows, height)
+    left, right, across = _neighbours(columns, width)
+    labels: Uint8 = coarse[:, left][top]
+    pending = np.flatnonzero(_disagreeing(coarse)[:, left][top])
+    table, flat = logits.reshape(-1, num_classes), labels.reshape(-1)
+    integer = logits.dtype.kind in "iu"
+    accumulator = np.dtype((np.int32 if logits.dtype.itemsize == 1 else np.int64) if integer else logits.dtype)
+    for start in range(0, len(pending), _CHUNK):
+        chosen = pending[start : start + _CHUNK]
+        y, x = np.divmod(chosen, width)
+        weights = (_weights(down[y], height, accumulator), _weights(across[x], width, accumulator))
+        corners = tuple(
+            table[row * columns + column].astype(accumulator, copy=False)
+            for row in (top[y], bottom[y])
+            for column in (left[x], right[x])
+        )
+        flat[chosen] = np.argmax(_mix(corners, weights), axis=1)
     return labels
+
+
+def binary_label_map(logits: npt.NDArray[Any], threshold: float) -> Uint8:
+    """Thresholds a network of one output channel: 1 above `threshold`, else 0.
+
+    Args:
+        logits: (h, w, 1).
+        threshold: In the logits' own (quantized) units.
+
+    Returns:
+        (h, w) uint8.
+    """
+    return (logits[:, :, 0] > threshold).astype(np.uint8)
+
+
+def _computable(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """OpenCV knows neither float16 nor 64-bit integers."""
+    if logits.dtype == np.float16:
+        logits = logits.astype(np.float32)
+    elif logits.dtype.kind in "iu" and logits.dtype.itemsize > 4:
+        logits = logits.astype(np.int32)
+    return np.ascontiguousarray(logits)
+
+
+def _neighbours(source: int, target: int) -> tuple[Index, Index, Index]:
+    """For each target position: the two source positions around it, and how far on it is, in 1/(2 target) steps."""
+    position = np.clip((2 * np.arange(target) + 1) * source - target, 0, 2 * target * (source - 1))
+    lower = position // (2 * target)
+    return lower, np.minimum(lower + 1, source - 1), position - lower * 2 * target
+
+
+def _disagreeing(coarse: Uint8) -> npt.NDArray[np.bool_]:
+    """Whether the square of which a position is the top left corner holds more than one class."""
+    padded = np.pad(coarse, ((0, 1), (0, 1)), mode="edge")
+    corner = padded[:-1, :-1]
+    differs: npt.NDArray[np.bool_] = (
+        (padded[1:, :-1] != corner) | (padded[:-1, 1:] != corner) | (padded[1:, 1:] != corner)
+    )
+    return differs
+
+
+def _weights(steps: Index, target: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    if dtype.kind == "f":
+        return (steps / (2.0 * target)).astype(dtype)[:, None]
+    return (((steps << _WEIGHT_BITS) + target) // (2 * target)).astype(dtype)[:, None]
+
+
+def _mix(corners: tuple[npt.NDArray[Any], ...], weights: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    top_left, top_right, bottom_left, bottom_right = corners
+    down, across = weights
+    one = down.dtype.type(1 if down.dtype.kind == "f" else 1 << _WEIGHT_BITS)
+    upper = top_left * (one - across) + top_right * across
+    lower = bottom_left * (one - across) + bottom_right * across
+    mixed: npt.NDArray[Any] = upper * (one - down) + lower * down
+    return mixed

@@ -1,0 +1,338 @@
+"""The Segmenter: a `.tflite` file, and what stands on either side of it, as one object.
+
+    segmenter = Segmenter("model.tflite")
+    label_map = segmenter.segment(frame)
+
+For a loop that times its stages, or that resizes on another thread, the steps are there one by one: `prepare` (or
+`load` with a tensor from `staging`), `invoke`, `label_map`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.card import InputSpec, LabelSet, OutputKind, ResizeMode
+from edgeseg.card_file import detach, read_model
+from edgeseg.errors import ModelFileError, UsageError
+from edgeseg.image import Uint8, content_size, fit, normalise, resize_label_map
+from edgeseg.postprocess import Argmax, binary_label_map
+from edgeseg.postprocess import label_map as upsampled_label_map
+from edgeseg.runtime.delegates import DelegateSpec, parse_delegate, probe
+from edgeseg.runtime.interpreter import Interpreter, TensorInfo, load_delegate
+from edgeseg.runtime.labels import numbered_labels
+
+_FLOAT_SPAN = 127.5  # MobileNet's habit, (pixel - 127.5) / 127.5: what is assumed of a float input without a card
+
+
+class Segmenter:
+    """A network that is ready to segment pictures.
+
+    Args:
+        model: A `.tflite` file's path or content.
+        threads: CPU threads for inference.
+        delegate: As `--delegate` takes it (see `runtime.delegates`); None uses XNNPACK where it works.
+        input_spec: Preprocessing; None takes the card's, or infers it for a file without one.
+        labels: Classes; None takes the card's, or numbers them for a file without one.
+        resize: Replaces the resize mode of the card or of what was inferred; so do mean and std theirs.
+        mean: See `InputSpec`.
+        std: See `InputSpec`.
+
+    Attributes:
+        card: The model's card; None for a file without one.
+        input: How a frame becomes the input.
+        labels: The classes.
+        output_kind: "logits" or "labels", what the network itself gives.
+        output_size: (rows, columns) of the network's output.
+        delegate: What runs it: "xnnpack", "none", or the external delegate as asked for.
+        threads: CPU threads for inference.
+        notices: Lines to show to the user: what was inferred, what fell back.
+
+    Raises:
+        ModelFileError: The file is missing, damaged or no segmentation network.
+        DelegateError: The delegate cannot be loaded.
+        UsageError: Arguments contradict the file.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        *,
+        threads: int = 1,
+        delegate: str | None = None,
+        input_spec: InputSpec | None = None,
+        labels: LabelSet | None = None,
+        resize: ResizeMode | None = None,
+        mean: float | None = None,
+        std: float | None = None,
+    ) -> None:
+        if threads < 1:
+            raise UsageError(f"{threads} threads: expected 1 or more")
+        path = None if isinstance(model, bytes) else os.fspath(model)
+        content, self.card = (model, detach(model)) if isinstance(model, bytes) else read_model(model)
+        self.name = "the model" if path is None else path
+        self.threads = threads
+        self._notices: list[str] = []
+        self._interpreter, self.delegate = self._open(content, path, parse_delegate(delegate))
+        self._input_tensor, self._output_tensor = self._check_tensors()
+        self.output_kind: OutputKind = _output_kind(self._output_tensor)
+        self.output_size = (self._output_tensor.shape[1], self._output_tensor.shape[2])
+        replaced = {"resize": resize, "mean": mean, "std": std}
+        self.input = self._input_spec(
+            input_spec, {name: value for name, value in replaced.items() if value is not None}
+        )
+        self.labels = self._label_set(labels)
+        self._table = _input_table(self.input, self._input_tensor)
+        self._rgb = np.empty((self.input.height, self.input.width, 3), np.uint8)
+        channels = self._output_tensor.shape[3] if self.output_kind == "logits" else 1
+        self._channels = channels
+        self._argmax = Argmax(*self.output_size, channels, _argmax_type(self._output_tensor.dtype))
+        self._threshold = self._binary_threshold() if self.output_kind == "logits" and channels == 1 else 0.0
+        self._content = (self.input.height, self.input.width)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Lines to show to the user: what was inferred, what fell back."""
+        return tuple(self._notices)
+
+    def segment(self, frame: Uint8, height: int | None = None, width: int | None = None, sharp: bool = False) -> Uint8:
+        """Segments one picture.
+
+        Args:
+            frame: (H, W, 3) uint8, blue-green-red, any size.
+            height: Rows of the result; None for those of the network's output.
+            width: Columns of the result; give both or none.
+            sharp: Upsample the logits and then decide, instead of repeating decided pixels: smooth outlines.
+
+        Returns:
+            (height, width) uint8 class ids.
+        """
+        self.prepare(frame)
+        self.invoke()
+        if height is None or width is None:
+            return self.label_map()
+        return self.sized_label_map(height, width, sharp=sharp)
+
+    def prepare(self, frame: Uint8) -> None:
+        """Puts a frame into the input tensor: one resize, straight into its memory where its type allows."""
+        self._content = content_size(frame.shape[0], frame.shape[1], self.input)
+        self.stage(frame, self._interpreter.view(self._input_tensor)[0])
+
+    def staging(self) -> npt.NDArray[Any]:
+        """Returns a new array like the input tensor, for `stage` on another thread while the network runs."""
+        return np.empty(self._input_tensor.shape[1:], self._input_tensor.dtype)
+
+    def stage(self, frame: Uint8, tensor: npt.NDArray[Any]) -> None:
+        """Preprocesses a frame into `tensor`, an array from `staging`. Not for two threads at once."""
+        if self._table is None and tensor.dtype == np.uint8:
+            fit(frame, self.input, tensor)
+            return
+        rgb = fit(frame, self.input, self._rgb)
+        if self._table is None:
+            normalise(rgb, self.input, tensor)
+        else:
+            cv2.LUT(rgb, self._table, dst=tensor.view(np.uint8))
+
+    def load(self, tensor: npt.NDArray[Any], frame_size: tuple[int, int]) -> None:
+        """Copies a staged input in.
+
+        Args:
+            tensor: What `stage` filled.
+            frame_size: (rows, columns) of the frame it was made of.
+        """
+        self._content = content_size(*frame_size, self.input)
+        np.copyto(self._interpreter.view(self._input_tensor)[0], tensor)
+
+    def invoke(self) -> None:
+        """Runs the network on what was prepared; other Python threads run meanwhile.
+
+        Raises:
+            DelegateError: It failed.
+        """
+        self._interpreter.invoke()
+
+    def label_map(self, out: Uint8 | None = None) -> Uint8:
+        """Returns the label map of the last `invoke` at the network's output size, letterbox padding cut off.
+
+        Args:
+            out: `output_size` uint8 to work in; a new array if None.
+
+        Returns:
+            uint8 class ids; a view of `out` if it was given.
+        """
+        labels = np.empty(self.output_size, np.uint8) if out is None else out
+        output = self._output()
+        if self.output_kind == "labels":
+            np.copyto(labels, output, casting="unsafe")
+        elif self._channels == 1:
+            np.copyto(labels, binary_label_map(output, self._threshold))
+        else:
+            self._argmax(output.astype(np.float32) if output.dtype == np.float16 else output, labels)
+        rows, columns = self._output_content()
+        return labels[:rows, :columns]
+
+    def sized_label_map(self, height: int, width: int, sharp: bool = False) -> Uint8:
+        """Returns the label map of the last `invoke` at another size, usually the frame's.
+
+        Args:
+            height: Rows wanted.
+            width: Columns wanted.
+            sharp: See `segment`. A network whose output is labels already has no logits to upsample.
+        """
+        rows, columns = self._output_content()
+        if sharp and self.output_kind == "logits" and self._channels > 1:
+            full = upsampled_label_map(
+                self._output(),
+                round(height * self.output_size[0] / rows),
+                round(width * self.output_size[1] / columns),
+            )
+            return np.ascontiguousarray(full[:height, :width])
+        return resize_label_map(np.ascontiguousarray(self.label_map()), height, width)
+
+    def logits(self) -> npt.NDArray[Any]:
+        """Returns a copy of the last output, (h, w, classes), in the file's own (quantized) units.
+
+        Raises:
+            UsageError: The network gives labels.
+        """
+        if self.output_kind != "logits":
+            raise UsageError(f"{self.name} gives labels, not logits: convert it with --output logits")
+        return self._output().copy()
+
+    def _output(self) -> npt.NDArray[Any]:
+        output: npt.NDArray[Any] = self._interpreter.view(self._output_tensor)[0]
+        return output[:, :, 0] if self.output_kind == "labels" and output.ndim == 3 else output
+
+    def _output_content(self) -> tuple[int, int]:
+        """Rows and columns of the output that the frame covers."""
+        rows, columns = self.output_size
+        return (
+            max(1, round(rows * self._content[0] / self.input.height)),
+            max(1, round(columns * self._content[1] / self.input.width)),
+        )
+
+    def _open(self, content: bytes, path: str | None, spec: DelegateSpec) -> tuple[Interpreter, str]:
+        if spec.is_external:
+            probe(spec, path)
+            library = load_delegate(spec.library, dict(spec.options))
+            return Interpreter(content, threads=self.threads, delegate=library, name=self.name), str(spec)
+        if spec.name == "none":
+            return Interpreter(content, threads=self.threads, xnnpack=False, name=self.name), "none"
+        try:
+            return Interpreter(content, threads=self.threads, name=self.name), "xnnpack"
+        except ModelFileError as error:
+            if spec.name == "xnnpack":
+                raise
+            try:
+                opened = Interpreter(content, threads=self.threads, xnnpack=False, name=self.name)
+            except ModelFileError:
+                raise error from None
+            self._notices.append(f"XNNPACK refused this file, plain kernels run it, several times slower ({error})")
+            return opened, "none"
+
+    def _check_tensors(self) -> tuple[TensorInfo, TensorInfo]:
+        inputs, outputs = self._interpreter.inputs, self._interpreter.outputs
+        shape = inputs[0].shape if inputs else ()
+        if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or min(shape) < 1:
+            raise ModelFileError(f"{self.name} takes {_shapes(inputs)}: expected one picture, 1 x height x width x 3")
+        if inputs[0].dtype not in (np.uint8, np.int8, np.float32):
+            raise ModelFileError(f"{self.name} takes {inputs[0].dtype}: expected uint8, int8 or float32")
+        for output in outputs:
+            if len(output.shape) in (3, 4) and output.shape[0] == 1 and min(output.shape) >= 1:
+                return inputs[0], output
+        raise ModelFileError(
+            f"{self.name} gives {_shapes(outputs)}: expected 1 x height x width x classes or 1 x height x width; "
+            "a classifier or detector cannot segment"
+        )
+
+    def _input_spec(self, given: InputSpec | None, replaced: dict[str, Any]) -> InputSpec:
+        tensor = self._input_tensor
+        size = tensor.shape[1:3]
+        if given is not None:
+            spec = given
+        elif self.card is not None:
+            spec = self.card.input
+        else:
+            spec = self._inferred_spec(replaced)
+        if (spec.height, spec.width) != size:
+            raise ModelFileError(
+                f"{self.name} takes {size[0]}x{size[1]}, its card says {spec.height}x{spec.width}: convert it again"
+            )
+        return dataclasses.replace(spec, **replaced)
+
+    def _inferred_spec(self, told: dict[str, Any]) -> InputSpec:
+        tensor = self._input_tensor
+        height, width = tensor.shape[1:3]
+        if tensor.dtype == np.float32:
+            if not {"mean", "std"} <= told.keys():
+                self._notices.append(
+                    f"no card: assuming the float input is (pixel - {_FLOAT_SPAN}) / {_FLOAT_SPAN}, RGB; "
+                    "say otherwise with --mean and --std"
+                )
+            return InputSpec(height=height, width=width, mean=_FLOAT_SPAN, std=_FLOAT_SPAN)
+        offset = 128 if tensor.dtype == np.int8 else 0
+        self._notices.append(
+            f"no card: feeding RGB pixels as {tensor.dtype}, as they are; stretched to {height}x{width}"
+        )
+        scale = tensor.scale or 1.0
+        return InputSpec(height=height, width=width, mean=float(tensor.zero_point + offset), std=1.0 / scale)
+
+    def _label_set(self, given: LabelSet | None) -> LabelSet:
+        count = self._num_classes()
+        labels = given if given is not None else (None if self.card is None else self.card.labels)
+        if labels is None:
+            self._notices.append(
+                f"no card: {count} classes, named class_0 to class_{count - 1}; name them with --labels"
+                if count
+                else "no card, and the file does not tell how many classes it has; name them with --labels"
+            )
+            return numbered_labels(max(2, min(count or 255, 255)))
+        if count and labels.num_classes != max(2, count):
+            raise UsageError(f"{self.name} has {count} classes, the label set {labels.num_classes}: give one name each")
+        return labels
+
+    def _num_classes(self) -> int:
+        """How many classes the network tells apart; 0 if the file does not say."""
+        if self.output_kind == "logits":
+            return self._output_tensor.shape[3]
+        kind, shape = self._interpreter.last_operator()
+        return shape[-1] if kind == "ARG_MAX" and len(shape) == 4 else 0
+
+    def _binary_threshold(self) -> float:
+        """The output value above which a pixel of a one-channel network is class 1."""
+        kind, _ = self._interpreter.last_operator()
+        real = 0.5 if kind == "LOGISTIC" else 0.0
+        self._notices.append(f"one output channel: class 1 where it is above {real}")
+        tensor = self._output_tensor
+        return real / tensor.scale + tensor.zero_point if tensor.scale else real
+
+
+def _output_kind(tensor: TensorInfo) -> OutputKind:
+    channels = tensor.shape[3] if len(tensor.shape) == 4 else 1
+    labels = len(tensor.shape) == 3 or (channels == 1 and tensor.dtype.kind in "iu" and not tensor.scale)
+    return "labels" if labels else "logits"
+
+
+def _argmax_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def _input_table(spec: InputSpec, tensor: TensorInfo) -> Uint8 | None:
+    """Returns the stored byte for each pixel value; None for a float input, and where pixels go in as they are."""
+    if tensor.dtype == np.float32:
+        return None
+    scale = tensor.scale or 1.0 / spec.std
+    limits = np.iinfo(tensor.dtype)
+    real = (np.arange(256) - spec.mean) / spec.std
+    stored = np.clip(np.rint(real / scale) + tensor.zero_point, limits.min, limits.max)
+    table: Uint8 = stored.astype(tensor.dtype).view(np.uint8)
+    return None if tensor.dtype == np.uint8 and np.array_equal(table, np.arange(256)) else table
+
+
+def _shapes(tensors: tuple[TensorInfo, ...]) -> str:
+    return ", ".join(f"{'x'.join(map(str, t.shape))} {t.dtype}" for t in tensors) or "nothing"
