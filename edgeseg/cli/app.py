@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgeseg import __version__
-from edgeseg.cli import data, train
+from edgeseg.cli import data, inspect, train
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -23,7 +23,10 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 
-COMMANDS: dict[str, object] = {"train": train}
+COMMANDS: dict[str, object] = {
+    "inspect": inspect,
+    "train": train,
+}
 for _name, _module in COMMANDS.items():
     app.command(_name)(_module.command)  # type: ignore[attr-defined]
 
