@@ -12,6 +12,7 @@ from edgeseg import __version__
 from edgeseg.cli import (
     bench,
     data,
+    inspect,
     train,
 )
 from edgeseg.errors import EdgesegError
@@ -29,6 +30,7 @@ app.add_typer(data.app, name="data")
 
 COMMANDS: dict[str, object] = {
     "train": train,
+    "inspect": inspect,
     "bench": bench,
 }
 for _name, _module in COMMANDS.items():

@@ -1,0 +1,154 @@
+"""How `edgeseg inspect` words and tabulates a file's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+Summary = dict[str, Any]
+
+
+def head(result: Summary) -> Iterator[str]:
+    """Yields the lines on the file, its card, and its input and output."""
+    made_by = f", {escape(result['description'])}" if result["description"] else ""
+    needs = f", needs TFLite {result['min_runtime_version']}" if result["min_runtime_version"] else ""
+    yield f"[bold]{escape(result['file'])}[/]  {size(result['bytes'])}{made_by}{needs}"
+    yield from card(result["card"])
+    for what in ("inputs", "outputs"):
+        for tensor in result[what]:
+            yield f"  {what[:-1]:<7} {_tensor(tensor)}"
+    ops = result["ops"]
+    yield (
+        f"  {len(ops)} operators, {result['macs'] / 1e6:,.1f} million multiply-accumulates, "
+        f"parameters {size(result['parameter_bytes'])}"
+    )
+
+
+def card(value: Summary | None) -> Iterator[str]:
+    """Yields the lines on the card."""
+    if value is None:
+        yield "  no card: give --labels and the normalisation by flags to run it"
+        return
+    names = value["labels"]["names"]
+    shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+    yield f"  card    {escape(value['name'])}, recipe {value['recipe']['name']}, {len(names)} classes: {escape(shown)}"
+    for score in value["scores"]:
+        yield f"          mIoU {score['miou']:.4f} on {escape(score['dataset'])} {score['split']}"
+    if value["agreement"] is not None:
+        yield f"          same class as the Keras model on {value['agreement']:.2%} of pixels"
+
+
+def kinds(result: Summary) -> Table:
+    """Returns a table with a row for each kind of operator."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("operator", "version"):
+        table.add_column(name)
+    for name in ("count", "MACs", "parameters", "XNNPACK", "Edge TPU"):
+        table.add_column(name, justify="right")
+    total = max(result["macs"], 1)
+    ordered = sorted(result["ops"], key=lambda op: (op["op"], op["version"]))
+    for (name, version), group in groupby(ordered, key=lambda op: (op["op"], op["version"])):
+        ops = list(group)
+        macs = sum(op["macs"] for op in ops)
+        table.add_row(
+            escape(name),
+            str(version),
+            str(len(ops)),
+            f"{macs / total:.1%}" if macs else "",
+            size(sum(op["parameter_bytes"] for op in ops)),
+            _share(sum(op["xnnpack"] for op in ops), len(ops)),
+            _share(sum(op["mapped"] for op in ops), len(ops)),
+        )
+    return table
+
+
+def operators(result: Summary) -> Table:
+    """Returns a table with a row for each operator."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "operator", "output", "MACs", "XNNPACK", "Edge TPU"):
+        table.add_column(name, justify="right" if name in ("", "MACs") else "left")
+    for op in result["ops"]:
+        table.add_row(
+            str(op["index"]),
+            escape(f"{op['op']} {op['version']}"),
+            f"{op['dtype']} {shape(op['shape'])}",
+            f"{op['macs']:,}" if op["macs"] else "",
+            "yes" if op["xnnpack"] else f"[yellow]no[/]: {escape(op['xnnpack_reason'])}",
+            "yes" if op["mapped"] else f"[yellow]no[/]: {escape(op['reason'])} ({op['evidence']})",
+        )
+    return table
+
+
+def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
+    """Yields the lines on float operators, XNNPACK and the Edge TPU."""
+    yield from _floats(result)
+    ops, xnn = result["ops"], result["xnnpack"]
+    left = sorted({op["op"] for op in ops if not op["xnnpack"]})
+    share = "" if xnn["macs_share"] is None else f", {xnn['macs_share']:.1%} of the multiply-accumulates"
+    rest = f"; not {escape(', '.join(left))}" if left else ""
+    yield f"[bold]XNNPACK[/] (predicted)  {xnn['delegated']} of {xnn['ops']} operators{share}{rest}"
+    tpu = result["edgetpu"]
+    if tpu["rejected"]:
+        yield f"[bold]Edge TPU[/] (predicted)  [red]the compiler refuses the file[/]: {escape(tpu['rejected'])}"
+    else:
+        parts = f"{tpu['subgraphs']} part{'' if tpu['subgraphs'] == 1 else 's'}"
+        yield (
+            f"[bold]Edge TPU[/] (predicted)  {tpu['mapped']} of {len(ops)} operators in {parts}, "
+            f"runtime {tpu['runtime']} or newer"
+        )
+    if edgetpu:
+        yield from _edgetpu(result)
+    elif tpu["rejected"] or tpu["cpu"]:
+        yield "  why, and what to do: --edgetpu"
+
+
+def _floats(result: Summary) -> Iterator[str]:
+    ops = result["ops"]
+    if result["float_ops"]:
+        names = sorted({ops[i]["op"] for i in result["float_ops"] if i < len(ops)})
+        yield f"[bold]Float[/]  {len(result['float_ops'])} operators compute in float: {escape(', '.join(names))}"
+    if result["border_ops"]:
+        yield f"[bold]Float[/]  {len(result['border_ops'])} operators at the border change float to integers or back"
+
+
+def _edgetpu(result: Summary) -> Iterator[str]:
+    tpu = result["edgetpu"]
+    staying = [op for op in result["ops"] if not op["mapped"]]
+    if not tpu["rejected"]:
+        for (reason, evidence), group in groupby(staying, key=lambda op: (op["reason"], op["evidence"])):
+            ops = list(group)
+            where = f"{ops[0]['index']}" if len(ops) == 1 else f"{ops[0]['index']}-{ops[-1]['index']}"
+            names = ", ".join(dict.fromkeys(op["op"] for op in ops))
+            known = escape(f"({evidence}: {ops[0]['source']})")
+            yield f"  CPU {where:>7}  {escape(names)}: {escape(reason)} [dim]{known}[/]"
+        for cut in tpu["cuts"]:
+            yield f"  cut at {escape(cut['tensor'])} ({size(cut['bytes'])}), after operator {cut['producer']}"
+    for remedy in tpu["remedies"]:
+        yield f"  [green]do[/]  {escape(remedy)}"
+
+
+def _share(part: int, whole: int) -> str:
+    return "yes" if part == whole else f"[yellow]{'no' if not part else f'{part} of {whole}'}[/]"
+
+
+def _tensor(tensor: Summary) -> str:
+    quantization = ""
+    if tensor["scale"] is not None:
+        quantization = f", real = {tensor['scale']:.6g} * (stored - {tensor['zero_point']})"
+    return f"{tensor['dtype']} {shape(tensor['shape'])}{quantization}  [dim]{escape(tensor['name'])}[/]"
+
+
+def shape(sizes: list[int]) -> str:
+    """Returns a shape as 1x224x224x3."""
+    return "x".join(map(str, sizes)) or "scalar"
+
+
+def size(count: int) -> str:
+    """Returns a number of bytes in B, KiB or MiB."""
+    if count < 1 << 10:
+        return f"{count} B"
+    return f"{count / (1 << 10):.1f} KiB" if count < 1 << 20 else f"{count / (1 << 20):.2f} MiB"

@@ -1,0 +1,102 @@
+"""All that `edgeseg inspect` tells of a `.tflite` file, as one dictionary of plain values (the command's JSON)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+from edgeseg.card_file import read_model
+from edgeseg.tflite import cost, edgetpu, xnnpack
+from edgeseg.tflite.graph import Graph, Tensor, parse_graph, read_graph
+
+
+def summarize(path: str | os.PathLike[str], *, multiple_subgraphs: bool = False) -> dict[str, Any]:
+    """Inspects a `.tflite` file, without TensorFlow and without running it.
+
+    Args:
+        path: The file.
+        multiple_subgraphs: Predict the Edge TPU compiler's option `-a`.
+
+    Returns:
+        The keys of the contract (`ops`, `edgetpu`, `card`) and more; see docs/inspect.md.
+
+    Raises:
+        ModelFileError: The file is missing, damaged, or no `.tflite`.
+    """
+    graph = read_graph(path)  # first, so that a file that is no .tflite at all is not read whole
+    _, card = read_model(path)
+    result = summarize_graph(graph, multiple_subgraphs=multiple_subgraphs)
+    return {"file": os.fspath(path), **result, "card": None if card is None else dataclasses.asdict(card)}
+
+
+def summarize_bytes(model: bytes, *, multiple_subgraphs: bool = False) -> dict[str, Any]:
+    """Inspects the content of a `.tflite` file; see `summarize`."""
+    return summarize_graph(parse_graph(model), multiple_subgraphs=multiple_subgraphs)
+
+
+def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[str, Any]:
+    """Inspects a graph; see `summarize`."""
+    main = graph.main
+    prediction = edgetpu.predict(graph, multiple_subgraphs=multiple_subgraphs)
+    costs = [cost.operator_cost(main, op) for op in main.operators]
+    reasons = xnnpack.delegated(graph)
+    total = cost.graph_cost(graph)
+    ops = [
+        {
+            "index": op.index,
+            "op": op.op,
+            "version": op.version,
+            "mapped": verdict.mapped,
+            "reason": verdict.reason or None,
+            "evidence": verdict.findings[0].evidence if verdict.findings else None,
+            "source": verdict.findings[0].source or None if verdict.findings else None,
+            "xnnpack": reason is None,
+            "xnnpack_reason": reason,
+            "macs": spent.macs,
+            "parameter_bytes": spent.parameter_bytes,
+            "shape": list(main.outputs_of(op)[0].shape) if op.outputs else [],
+            "dtype": main.outputs_of(op)[0].dtype if op.outputs else None,
+        }
+        for op, verdict, reason, spent in zip(main.operators, prediction.verdicts, reasons, costs, strict=True)
+    ]
+    version = graph.min_runtime_version
+    taken = sum(spent.macs for spent, reason in zip(costs, reasons, strict=True) if reason is None)
+    return {
+        "bytes": graph.size,
+        "description": graph.description,
+        "min_runtime_version": None if version is None else ".".join(map(str, version)),
+        "inputs": [_tensor(main.tensors[i]) for i in main.inputs],
+        "outputs": [_tensor(main.tensors[i]) for i in main.outputs],
+        "ops": ops,
+        "macs": total.macs,
+        "parameter_bytes": total.parameter_bytes,
+        "float_ops": [op.index for op in cost.float_operators(graph)],
+        "border_ops": [op.index for op in cost.border_operators(graph)],
+        "custom_ops": [op.index for op in cost.custom_operators(graph)],
+        "xnnpack": {
+            "delegated": sum(reason is None for reason in reasons),
+            "ops": len(reasons),
+            "macs_share": taken / total.macs if total.macs else None,
+        },
+        "edgetpu": {
+            "mapped": prediction.mapped,
+            "cpu": prediction.cpu,
+            "subgraphs": len(prediction.segments),
+            "rejected": "; ".join(f.reason for f in prediction.rejections) or None,
+            "runtime": prediction.runtime,
+            "cuts": [dataclasses.asdict(cut) for cut in prediction.cuts],
+            "remedies": list(prediction.remedies),
+        },
+    }
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    quantization = tensor.quantization
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype,
+        "scale": None if quantization is None else quantization.scales[0],
+        "zero_point": None if quantization is None else quantization.zero_points[0],
+    }
