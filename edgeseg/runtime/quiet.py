@@ -16,26 +16,58 @@ def captured_stderr() -> Iterator[Callable[[], str]]:
     Yields:
         A function that returns the text captured so far.
     """
-    with tempfile.TemporaryFile() as buffer:
+    with _captured(2) as text:
+        yield text
+
+
+@contextlib.contextmanager
+def captured_output() -> Iterator[Callable[[], str]]:
+    """Does the same with file descriptors 1 and 2; what this program's own Python code says on stderr still shows.
+
+    Yields:
+        A function that returns the text captured so far.
+    """
+    try:
+        shown = os.fdopen(os.dup(2), "w", buffering=1)
+    except OSError:
+        shown = None
+    theirs = sys.stderr
+    with _captured(1, 2) as text:
+        try:
+            if shown is not None and os.isatty(shown.fileno()):
+                sys.stderr = shown
+            yield text
+        finally:
+            sys.stderr = theirs
+            if shown is not None:
+                shown.close()
+
+
+@contextlib.contextmanager
+def _captured(*descriptors: int) -> Iterator[Callable[[], str]]:
+    with tempfile.TemporaryFile() as buffer, contextlib.ExitStack() as restore:
 
         def text() -> str:
             buffer.flush()
             end = os.lseek(buffer.fileno(), 0, os.SEEK_END)
             return os.pread(buffer.fileno(), end, 0).decode(errors="replace")
 
-        sys.stderr.flush()
-        try:
-            kept = os.dup(2)
-        except OSError:  # a daemon may have closed it: then there is nothing to keep quiet
-            yield text
-            return
-        try:
-            os.dup2(buffer.fileno(), 2)
-            yield text
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+        _flush()
+        for descriptor in descriptors:
+            try:
+                kept = os.dup(descriptor)
+            except OSError:  # a daemon may have closed it: then there is nothing to keep quiet
+                continue
+            restore.callback(os.close, kept)
+            restore.callback(os.dup2, kept, descriptor)
+            os.dup2(buffer.fileno(), descriptor)
+        restore.callback(_flush)
+        yield text
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def telling(log: str) -> str:

@@ -1,0 +1,98 @@
+"""`edgeseg convert`: from a Keras network to a .tflite file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.card import OutputKind, RecipeName
+from edgeseg.cli.options import parse_size
+from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
+from edgeseg.errors import UsageError
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Zoo name, model folder, or .keras/.h5 file.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; <name>_<recipe>.tflite here if not given.")
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="All integer, ranges from calibration pictures.")] = False,
+    int8_weights: Annotated[bool, typer.Option("--int8-weights", help="Integer weights, float computation.")] = False,
+    float16: Annotated[bool, typer.Option("--float16", help="Half-precision weights, float computation.")] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="No quantization.")] = False,
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="Folder, glob, manifest, or 'synthetic'; the model's own data set's if not given."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that a manifest's file names are relative to.")] = None,
+    images: Annotated[int, typer.Option(help="Use at most so many calibration pictures.")] = 100,
+    size: Annotated[str | None, typer.Option(help="Input size, height x width; the model's own if not given.")] = None,
+    output: Annotated[str, typer.Option(help="logits, or labels (argmax inside the file).")] = "logits",
+    labels: Annotated[
+        str | None, typer.Option(help="Class names of a model without a card: a file, or voc ...")
+    ] = None,
+    mean: Annotated[float, typer.Option(help="Normalisation of a model without a card.")] = 127.5,
+    std: Annotated[float, typer.Option(help="Normalisation of a model without a card.")] = 127.5,
+    json: JsonOption = None,
+) -> None:
+    """Convert a Keras network to a .tflite file that runs on its own: graph, weights and card in one.
+
+    \b
+    Examples:
+      edgeseg convert runs/camvid/model.keras --int8 -o camvid_int8.tflite --calibration camvid/train
+      edgeseg convert runs/camvid --float16
+      edgeseg convert their_unet.h5 --int8 --calibration pictures/ --labels names.txt
+    """  # noqa: D301
+    recipe_name = chosen_recipe(int8=int8, int8_weights=int8_weights, float16=float16, float32=float32)
+    from edgeseg.cli.quiet import quiet_tensorflow
+
+    quiet_tensorflow()
+    from edgeseg.card import Recipe
+    from edgeseg.cli.calibrating import open_images
+    from edgeseg.cli.models_option import load_float_model
+    from edgeseg.convert import convert
+    from edgeseg.files import write_bytes
+
+    if output not in OutputKind.__args__:  # type: ignore[attr-defined]
+        raise UsageError(f"--output {output}: expected logits or labels")
+    network, card = load_float_model(model, labels=labels, mean=mean, std=std)
+    spec = card.input
+    if size:
+        from dataclasses import replace
+
+        height, width = parse_size(size)
+        spec = replace(spec, height=height, width=width)
+    recipe = Recipe(name=recipe_name, output=output)  # type: ignore[arg-type]
+    pictures = open_images(calibration, card, root=data, count=images)
+    with progress_bar() as progress:
+        advance = advancing(progress, "calibrating" if recipe.is_integer else "converting")
+        content, converted = convert(network, card, recipe, pictures, spec=spec, advance=advance)
+    target = out or Path(f"{converted.name}_{recipe.name}.tflite")
+    write_bytes(target, content)
+    console.print(
+        f"{target}: {recipe.name}, {len(content) / 1e6:.2f} MB, agrees with the Keras network on "
+        f"{100 * (converted.agreement or 0):.2f} % of the pixels of {min(20, len(pictures.images))} pictures"
+    )
+    emit(
+        {
+            "file": str(target),
+            "name": converted.name,
+            "recipe": recipe.name,
+            "bytes": len(content),
+            "agreement": converted.agreement,
+        },
+        json,
+    )
+
+
+def chosen_recipe(*, int8: bool, int8_weights: bool, float16: bool, float32: bool) -> RecipeName:
+    """Returns the recipe of the one flag that is set; int8_ptq if none is."""
+    flags: dict[RecipeName, bool] = {
+        "int8_ptq": int8, "int8_weights": int8_weights, "float16": float16, "float32": float32,
+    }  # fmt: skip
+    chosen = [name for name, wanted in flags.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError(f"several recipes were given ({', '.join(chosen)}): choose one")
+    return chosen[0] if chosen else "int8_ptq"

@@ -1,0 +1,87 @@
+"""Opening what a user calls MODEL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeseg.card import LabelSet, ModelCard
+    from edgeseg.image import Uint8
+
+
+def load_float_model(
+    model: str, *, labels: str | None = None, mean: float = 127.5, std: float = 127.5
+) -> tuple[Any, ModelCard]:
+    """Loads a Keras network and its card; makes a card for one that has none.
+
+    Args:
+        model: Zoo name, folder or file.
+        labels: Class names for a network without a card: a file or a layout's name.
+        mean: Normalisation of such a network.
+        std: Likewise.
+    """
+    from edgeseg import zoo
+    from edgeseg.card import InputSpec, ModelCard, Recipe
+    from edgeseg.cli.output import console
+    from edgeseg.errors import UsageError
+    from edgeseg.keras_model import load_model
+    from edgeseg.runtime.labels import load_labels, numbered_labels
+
+    path = zoo.resolve(model, kind="float")
+    network, card = load_model(path)
+    if card is not None:
+        return network, card
+    shape = getattr(network, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] != 3:
+        raise UsageError(f"{path} takes {shape}, expected one input (batch, height, width, 3)")
+    outputs = network.output_shape
+    if not isinstance(outputs, tuple) or len(outputs) != 4:
+        raise UsageError(f"{path} gives {outputs}, expected logits (batch, height, width, classes)")
+    names = load_labels(labels) if labels else numbered_labels(outputs[3])
+    if names.num_classes != outputs[3]:
+        raise UsageError(f"{labels} names {names.num_classes} classes, {path} gives {outputs[3]}")
+    height, width = shape[1] or 0, shape[2] or 0
+    console.print(f"{path} has no card: assuming (pixel - {mean:g}) / {std:g} and {names.num_classes} classes")
+    if not height or not width:
+        raise UsageError(f"{path} takes any input size: save it with a fixed one")
+    card = ModelCard(
+        name=f"{path.stem}_{height}x{width}", architecture="", backbone="", output_stride=0,
+        input=InputSpec(height=height, width=width, mean=mean, std=std), labels=names, recipe=Recipe(name="float32"),
+    )  # fmt: skip
+    return network, card
+
+
+def open_segment(
+    model: str, *, threads: int, delegate: str | None = None, labels: str | None = None, **preprocessing: Any
+) -> tuple[Path, Callable[[Uint8, int, int], Uint8], LabelSet, ModelCard | None]:
+    """Opens anything that segments: a .tflite file or a Keras network.
+
+    Returns:
+        Its path, a function (picture, height, width) -> label map, its classes, and its card.
+    """
+    from edgeseg import zoo
+    from edgeseg.cli.output import console
+    from edgeseg.cli.quiet import quiet_tensorflow
+
+    path = zoo.resolve(model, kind="any")
+    if path.suffix in zoo.FLOAT_SUFFIXES:
+        quiet_tensorflow()
+        from edgeseg.keras_model import KerasSegmenter
+
+        network, card = load_float_model(str(path), labels=labels)
+        return path, KerasSegmenter(network, card.input).segment, card.labels, card
+    from edgeseg.runtime.labels import load_labels
+    from edgeseg.runtime.segmenter import Segmenter
+
+    segmenter = Segmenter(
+        path, threads=threads, delegate=delegate, labels=load_labels(labels) if labels else None, **preprocessing
+    )
+    for notice in segmenter.notices:
+        console.print(notice)
+
+    def segment(image: Uint8, height: int, width: int) -> Uint8:
+        return segmenter.segment(image, height, width, sharp=True)
+
+    return path, segment, segmenter.labels, segmenter.card

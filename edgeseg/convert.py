@@ -1,0 +1,193 @@
+"""From a Keras network to a `.tflite` file with its card.
+
+The network is rebuilt under tf_keras with a batch of exactly 1: only then does the converter fold batch normalisation
+and keep dilated convolutions whole. What comes out is checked before anything is written: a file that was asked to be
+integer has no float operator, and none needs more than TFLite's builtins.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
+from edgeseg.card_file import attach
+from edgeseg.errors import ConversionError
+from edgeseg.image import Float32, Uint8
+from edgeseg.keras_model import KerasSegmenter, rebuild
+from edgeseg.postprocess import label_map
+from edgeseg.quantize.ptq import calibration_tensors, representative, tensors_digest
+from edgeseg.runtime.quiet import captured_output, telling
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.tflite.cost import float_operators, flex_operators
+from edgeseg.tflite.graph import Graph, Operator, parse_graph
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+import tensorflow as tf  # noqa: E402
+import tf_keras  # noqa: E402
+
+Advance = Callable[[int, int], None]
+
+AGREEMENT_IMAGES = 20
+"""Pictures on which a file is compared with the network it came from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Pictures that stand for what the camera will see.
+
+    Attributes:
+        source: Where they come from, for the card.
+        images: Blue-green-red pictures of any size.
+    """
+
+    source: str
+    images: Sequence[Uint8]
+
+
+def convert(
+    model: Any,
+    card: ModelCard,
+    recipe: Recipe,
+    calibration: Calibration,
+    *,
+    spec: InputSpec | None = None,
+    advance: Advance | None = None,
+) -> tuple[bytes, ModelCard]:
+    """Converts a float network.
+
+    Args:
+        model: A Keras 3 network.
+        card: Its card. Without an architecture in it (a network made elsewhere) the model is converted as it stands.
+        recipe: How to quantize.
+        calibration: Sets the ranges of int8_ptq; for every recipe, agreement is measured on the first of its pictures.
+        spec: Another input size than the card's.
+        advance: Called with (done, total) calibration pictures.
+
+    Returns:
+        The file's bytes, card included, and that card.
+
+    Raises:
+        ConversionError: The converter failed, or left an operator that the recipe does not allow.
+        DataError: The calibration set is empty.
+        UsageError: The input size does not fit the network.
+    """
+    spec = spec or card.input
+    network = rebuild(tf_keras, model, card, spec) if card.architecture else with_fixed_batch(model, spec)
+    tensors = calibration_tensors(calibration.images, spec)
+    graph = run_converter(with_output(network, recipe), recipe, spec, tensors, advance)
+    check_operators(parse_graph(graph), recipe)
+    record = CalibrationRecord(source=calibration.source, count=len(tensors), digest=tensors_digest(tensors))
+    converted = replace(
+        card,
+        input=spec,
+        recipe=recipe,
+        calibration=record if recipe.name == "int8_ptq" else None,
+        scores=(),
+        name=card.name.replace(f"{card.input.height}x{card.input.width}", f"{spec.height}x{spec.width}"),
+    )
+    agreement = measure_agreement(network, attach(graph, converted), spec, calibration.images[:AGREEMENT_IMAGES])
+    converted = replace(converted, agreement=round(agreement, 6))
+    return attach(graph, converted), converted
+
+
+def with_fixed_batch(model: Any, spec: InputSpec) -> Any:
+    """Gives a network made elsewhere a fixed batch of 1 and the input size of `spec`."""
+    try:
+        image = keras.Input(batch_shape=(1, spec.height, spec.width, 3), name="image")
+        return keras.Model(image, model(image))
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConversionError(f"the network does not take a 1x{spec.height}x{spec.width}x3 image: {reason}") from error
+
+
+def with_output(network: Any, recipe: Recipe) -> Any:
+    """Lets a network give class ids (1, h, w) instead of logits where the recipe asks for labels."""
+    if recipe.output == "logits":
+        return network
+    namespace = tf_keras if isinstance(network, tf_keras.Model) else keras
+    argmax = namespace.layers.Lambda(lambda logits: tf.argmax(logits, -1, output_type=tf.int32), name="labels")
+    return namespace.Model(network.input, argmax(network.output))
+
+
+def run_converter(
+    network: Any, recipe: Recipe, spec: InputSpec, tensors: Sequence[Uint8], advance: Advance | None = None
+) -> bytes:
+    """Runs TensorFlow's converter with nothing of its log on the screen.
+
+    Raises:
+        ConversionError: It failed; the message is its last error.
+    """
+    with captured_output() as log, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            converter = tf.lite.TFLiteConverter.from_keras_model(network)
+            _configure(converter, recipe, spec, tensors, advance)
+            graph: bytes = converter.convert()
+        except Exception as error:  # the converter raises whatever its C++ parts raise
+            lines = str(error).strip().splitlines()
+            reason = telling(log()) or (lines[-1] if lines else type(error).__name__)
+            raise ConversionError(f"TensorFlow's converter failed on {network.name}: {reason}") from error
+    return graph
+
+
+def _configure(
+    converter: Any, recipe: Recipe, spec: InputSpec, tensors: Sequence[Uint8], advance: Advance | None
+) -> None:
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if recipe.name == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if recipe.name == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif recipe.name == "int8_ptq":
+
+        def pictures() -> Iterator[list[Float32]]:
+            for done, tensor in enumerate(representative(tensors, spec), 1):
+                yield tensor
+                if advance:
+                    advance(done, len(tensors))
+
+        converter.representative_dataset = pictures
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.int8 if recipe.output == "logits" else tf.int32
+
+
+def check_operators(graph: Graph, recipe: Recipe) -> None:
+    """Refuses a graph that the recipe's devices could not run.
+
+    Raises:
+        ConversionError: An integer recipe left float operators, or an operator needs the TensorFlow runtime.
+    """
+    flex = flex_operators(graph)
+    if flex:
+        raise ConversionError(f"{_named(flex)} would need the TensorFlow runtime on the device: build without them")
+    left = float_operators(graph) if recipe.is_integer else []
+    if left:
+        raise ConversionError(
+            f"{recipe.name} was asked for and {_named(left)} stayed float: replace these layers, or use --int8-weights"
+        )
+
+
+def _named(operators: Sequence[Operator]) -> str:
+    names = [f"{op.op} (operator {op.index})" for op in operators]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def measure_agreement(network: Any, file: bytes, spec: InputSpec, images: Sequence[Uint8]) -> float:
+    """Returns the fraction of pixels on which a file and the network it came from choose the same class."""
+    reference, segmenter = KerasSegmenter(network, spec), Segmenter(file)
+    same = []
+    for image in images:
+        theirs = segmenter.segment(image)
+        logits = reference.logits(image)
+        same.append(float(np.mean(label_map(logits, *logits.shape[:2]) == theirs)))
+    return float(np.mean(same))
