@@ -11,7 +11,9 @@ processor may differ in the last bits of a few pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -44,6 +46,15 @@ FLIGHT_FPS = 30
 """Frames a second of `flight`."""
 
 
+class _Standing(NamedTuple):
+    x: float
+    y: float
+    top: float
+    radius: float
+    paint: Callable[[Canvas, Any], None]
+    what: Any
+
+
 def split_seed(seed: int, split: str) -> int:
     """Returns the renderer's seed for a split: even for train, odd for val, so that no world is in both.
 
@@ -70,7 +81,7 @@ def render(index: int, *, seed: int, height: int, width: int) -> tuple[Uint8, Ui
     Raises:
         UsageError: A negative index or seed, or a size below 16.
     """
-    _check(height, width, seed, index)
+    check(height, width, seed, index)
     key = (seed, index)
     grid = Grid.draw((*key, _WORLD))
     pose = _pose(np.random.default_rng([*key, _CAMERA]), grid)
@@ -79,11 +90,26 @@ def render(index: int, *, seed: int, height: int, width: int) -> tuple[Uint8, Ui
     return _take(grid, pose, 0.0, light, sensor.Sensor.draw(rng), rng, height, width)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """One frame of a flight: all that it takes to render it.
+
+    Attributes:
+        seed: Which world, light and course.
+        frame: Its number, from 0.
+        pose: Where the camera is.
+    """
+
+    seed: int
+    frame: int
+    pose: Pose
+
+
 def flight(frames: int, *, seed: int, height: int, width: int) -> Iterator[tuple[Uint8, Uint8]]:
-    """Flies slowly over one world: the demo's video.
+    """Flies slowly over one world in which people walk and traffic moves: the demo's video.
 
     Args:
-        frames: How many, at `FLIGHT_FPS`.
+        frames: How many, at `FLIGHT_FPS`. A longer flight begins with the same frames.
         seed: Which world, light and course.
         height: Rows.
         width: Columns.
@@ -94,17 +120,21 @@ def flight(frames: int, *, seed: int, height: int, width: int) -> Iterator[tuple
     Raises:
         UsageError: As `render`.
     """
-    _check(height, width, seed, frames)
-    key = (seed, _FLIGHT)
-    grid = Grid.draw((*key, _FLIGHT, _WORLD))
-    light = Light.draw(np.random.default_rng([*key, _FLIGHT, _LIGHT]))
-    course = np.random.default_rng([*key, _FLIGHT, _CAMERA])
-    eye = sensor.Sensor(blur=0.0, vignette=0.12, noise=1.8, contrast=1.06, saturation=1.05, quality=0)
+    for shot in flight_shots(frames, seed=seed, height=height, width=width):
+        yield shoot(shot, height=height, width=width)
+
+
+def flight_shots(frames: int, *, seed: int, height: int, width: int) -> tuple[Shot, ...]:
+    """Plans a flight (see `flight`), so that its frames may be rendered by `shoot` in any order."""
+    check(height, width, seed, frames)
+    grid = Grid.draw((*_flight_key(seed), _WORLD))
+    course = np.random.default_rng([*_flight_key(seed), _CAMERA])
     phase, turn = course.uniform(0, math.tau, 4), grid.turn + float(course.choice([0, 1])) * math.pi / 2
     position = grid.place(np.array([[grid.line(0, 0) + 2.0, grid.line(1, 0) - 6.0]]))[0]
+    shots = []
     for frame in range(frames):
         time = frame / FLIGHT_FPS
-        yaw = math.pi / 2 - turn - math.pi / 2 + 0.35 * math.sin(0.11 * time + phase[0])
+        yaw = 0.35 * math.sin(0.11 * time + phase[0]) - turn
         pose = Pose(
             x=float(position[0]),
             y=float(position[1]),
@@ -114,12 +144,37 @@ def flight(frames: int, *, seed: int, height: int, width: int) -> Iterator[tuple
             roll=0.02 * math.sin(0.7 * time + phase[3]),
             fov=math.radians(66),
         )
+        shots.append(Shot(seed=seed, frame=frame, pose=pose))
         position = position + np.array([math.sin(yaw), math.cos(yaw)]) * (4.5 / FLIGHT_FPS)
-        rng = np.random.default_rng([*key, _FLIGHT, _SENSOR, frame])
-        yield _take(grid, pose, time, light, eye, rng, height, width)
+    return tuple(shots)
 
 
-def _check(height: int, width: int, seed: int, index: int) -> None:
+def shoot(shot: Shot, *, height: int, width: int) -> tuple[Uint8, Uint8]:
+    """Renders one frame of a flight; returns what `render` does."""
+    key = _flight_key(shot.seed)
+    eye = sensor.Sensor(blur=0.0, vignette=0.12, noise=1.8, contrast=1.06, saturation=1.05, quality=0)
+    return _take(
+        Grid.draw((*key, _WORLD)),
+        shot.pose,
+        shot.frame / FLIGHT_FPS,
+        Light.draw(np.random.default_rng([*key, _LIGHT])),
+        eye,
+        np.random.default_rng([*key, _SENSOR, shot.frame + 1]),
+        height,
+        width,
+    )
+
+
+def _flight_key(seed: int) -> tuple[int, int, int]:
+    return seed, _FLIGHT, _FLIGHT
+
+
+def check(height: int, width: int, seed: int, index: int) -> None:
+    """Refuses sizes, seeds and indices that cannot be rendered.
+
+    Raises:
+        UsageError: A negative index or seed, or a size below 16.
+    """
     if height < 16 or width < 16:
         raise UsageError(f"synthetic picture of {height}x{width}: expected at least 16x16")
     if seed < 0 or index < 0:
@@ -192,13 +247,16 @@ def paint(canvas: Canvas, scene: Scene, grid: Grid) -> None:
     shift = rng.uniform(0, 512, 2)
     ground.paint(canvas, scene, (float(shift[0]), float(shift[1])), ground.backdrop(rng, grid.dryness))
     standing = [
-        *((b.x, b.y, b.wall + b.ridge, buildings.paint, b) for b in scene.buildings),
-        *((t.x, t.y, t.height, figures.paint_tree, t) for t in scene.trees),
-        *((v.x, v.y, 1.5, figures.paint_vehicle, v) for v in scene.vehicles),
-        *((p.x, p.y, p.height, figures.paint_person, p) for p in scene.people),
+        *(_Standing(b.x, b.y, b.wall + b.ridge, 0.6 * (b.length + b.width), buildings.paint, b) for b in scene.buildings),
+        *(_Standing(t.x, t.y, t.height, 1.5 * t.radius, figures.paint_tree, t) for t in scene.trees),
+        *(_Standing(v.x, v.y, 1.5, 4.5, figures.paint_vehicle, v) for v in scene.vehicles),
+        *(_Standing(p.x, p.y, p.height, 1.0, figures.paint_person, p) for p in scene.people),
     ]
-    eye = canvas.camera.centre
-    standing.sort(key=lambda item: -((item[0] - eye[0]) ** 2 + (item[1] - eye[1]) ** 2 + (item[2] - eye[2]) ** 2))
-    for _, _, _, painter, thing in standing:
-        painter(canvas, thing)  # type: ignore[operator]
+    if standing:
+        numbers = np.array([item[:4] for item in standing])
+        x, y, z, radius = numbers.T
+        shown = np.flatnonzero(canvas.sees(x, y, z / 2, radius + z / 2))
+        away = ((numbers[:, :3] - canvas.camera.centre) ** 2).sum(axis=1)
+        for k in shown[np.argsort(-away[shown], kind="stable")]:
+            standing[k].paint(canvas, standing[k].what)
     figures.leaf(canvas)

@@ -32,6 +32,14 @@ class Canvas:
         self.ids: Uint8 = np.zeros(shape, np.uint8)
         self.shadow: Uint8 = np.zeros(shape, np.uint8)
 
+    def sees(self, x: Points, y: Points, z: Points, radius: Points) -> npt.NDArray[np.bool_]:
+        """Whether each ball (centres and radii of shape (N,), metres) may show in the picture."""
+        seen = self.camera.in_view(np.stack([x, y, z], axis=1))
+        slope = np.array([self.camera.width, self.camera.height]) / (2 * self.camera.focal)
+        room = np.abs(seen[:, :2]) - seen[:, 2:] * slope
+        inside: npt.NDArray[np.bool_] = (room < radius[:, None] * np.sqrt(1 + slope**2)).all(axis=1)
+        return inside & (seen[:, 2] > -radius)
+
     def flat(self, polygon: Points, colour: Colour, class_id: int) -> None:
         """Fills a convex polygon (N, 3) with one colour."""
         pixels = self.camera.project(polygon)

@@ -42,7 +42,7 @@ def paint(canvas: Canvas, scene: Scene, shift: Shift, backdrop: Material) -> Non
             continue
         local = flat_texture[chosen]
         gains = np.array([(material.grain,) * 3, material.mottle, material.drift, material.stain], np.float32)
-        colours: Float32 = local @ gains
+        colours: Float32 = cv2.transform(local[:, None], gains.T)[:, 0].astype(np.float32, copy=False)
         colours += _ground_colour(canvas, material, (flat_x[chosen], flat_y[chosen]), size[chosen], local)
         image[chosen] = colours
     image = image.reshape(*surface.shape, 3) * lit
