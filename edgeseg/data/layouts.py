@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
-from edgeseg.data import camvid
+from edgeseg.data import camvid, folder
 from edgeseg.data.dataset import Dataset, check_folder
 from edgeseg.errors import DataError, unknown_name
 
-LAYOUTS: dict[str, ModuleType] = {"camvid": camvid}
+LAYOUTS: dict[str, ModuleType] = {"camvid": camvid, "folder": folder}
 
 
 def open_dataset(root: str | os.PathLike[str], split: str, layout: str = "auto") -> Dataset:
@@ -28,15 +28,15 @@ def open_dataset(root: str | os.PathLike[str], split: str, layout: str = "auto")
         DataError: The folder is missing, in no known layout, or has no such split.
         UsageError: `layout` is unknown.
     """
-    folder = check_folder(root)
+    path = check_folder(root)
     if layout != "auto":
         if layout not in LAYOUTS:
             raise unknown_name("data set layout", layout, [*LAYOUTS, "auto"])
-        return open_in(LAYOUTS[layout], folder, split)
+        return open_in(LAYOUTS[layout], path, split)
     for module in LAYOUTS.values():
-        if module.matches(folder):
-            return open_in(module, folder, split)
-    raise DataError(f"{folder} is in no known data set layout ({', '.join(LAYOUTS)}): see docs/datasets.md")
+        if module.matches(path):
+            return open_in(module, path, split)
+    raise DataError(f"{path} is in no known data set layout ({', '.join(LAYOUTS)}): see docs/datasets.md")
 
 
 def open_in(module: ModuleType, folder: os.PathLike[str], split: str) -> Dataset:

@@ -1,0 +1,77 @@
+"""What the air, the lens and the sensor do to the picture: haze, blur, vignette, exposure, noise, compression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from edgeseg.data.aerial.light import Light
+from edgeseg.data.aerial.palette import Rng
+from edgeseg.image import Float32, Uint8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensor:
+    """One camera's faults.
+
+    Attributes:
+        blur: Standard deviation of the lens' blur, pixels; 0 for none.
+        vignette: Loss of light in the corners, 0-1.
+        noise: Standard deviation of the noise at mid grey, 0-255.
+        contrast: Slope of the tone curve at mid grey.
+        saturation: 1 as is, 0 grey.
+        quality: JPEG quality, 0 for none.
+    """
+
+    blur: float
+    vignette: float
+    noise: float
+    contrast: float
+    saturation: float
+    quality: int
+
+    @classmethod
+    def draw(cls, rng: Rng) -> Sensor:
+        """Draws a camera: mostly decent, now and then soft, noisy or compressed."""
+        return cls(
+            blur=float(rng.uniform(0.4, 0.9)) if rng.random() < 0.3 else 0.0,
+            vignette=float(rng.uniform(0, 0.3)),
+            noise=float(rng.gamma(2.0, 1.4)),
+            contrast=float(rng.uniform(0.88, 1.22)),
+            saturation=float(rng.uniform(0.78, 1.2)),
+            quality=int(rng.integers(55, 95)) if rng.random() < 0.6 else 0,
+        )
+
+
+def expose(image: Uint8, depth: Float32, light: Light, sensor: Sensor, rng: Rng) -> Uint8:
+    """Turns what was painted into what a camera delivers.
+
+    Args:
+        image: (H, W, 3) uint8, blue-green-red.
+        depth: (H, W) distance, metres.
+        light: Gives haze, tint and exposure.
+        sensor: The camera's faults.
+        rng: Draws the noise.
+    """
+    height, width = image.shape[:2]
+    picture = image.astype(np.float32)
+    haze = 1 - np.exp(depth * np.float32(np.log(max(1e-3, 1 - light.haze)) / 100))
+    picture += (np.array(light.sky, np.float32) - picture) * haze[:, :, None]
+    picture *= np.array(light.tint, np.float32)
+    if sensor.vignette:
+        row = np.linspace(-1, 1, height, dtype=np.float32)[:, None] ** 2
+        column = np.linspace(-1, 1, width, dtype=np.float32) ** 2
+        picture *= (1 - np.float32(sensor.vignette / 2) * (row + column))[:, :, None]
+    if sensor.blur:
+        picture = cv2.GaussianBlur(picture, (0, 0), sensor.blur).astype(np.float32, copy=False)
+    grey = picture.mean(axis=2, keepdims=True)
+    picture = grey + (picture - grey) * np.float32(sensor.saturation)
+    picture = 118 + (picture - 118) * np.float32(sensor.contrast)
+    picture += rng.standard_normal(picture.shape, np.float32) * np.float32(sensor.noise)
+    taken: Uint8 = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    if not sensor.quality:
+        return taken
+    _, packed = cv2.imencode(".jpg", taken, (cv2.IMWRITE_JPEG_QUALITY, sensor.quality))
+    return cv2.imdecode(packed, cv2.IMREAD_COLOR).astype(np.uint8, copy=False)

@@ -1,0 +1,88 @@
+"""A plain folder: `images/<split>/*`, `labels/<split>/*.png` (one class id per pixel) and `labels.json`.
+
+`labels.json` says what the ids mean: `{"names": ["ground", ...], "colors": [[190, 153, 110], ...], "ignore_index": 255}`;
+colours and ignored id may be left out. A folder without splits, with the files right in `images` and `labels`, is the
+split "all". This is what `edgeseg data synth` writes, and the way to bring pictures of one's own.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edgeseg.card import LabelSet
+from edgeseg.data.dataset import Dataset, paired
+from edgeseg.errors import DataError, UsageError
+from edgeseg.image import IMAGE_SUFFIXES
+
+NAME = "folder"
+LABELS_FILE = "labels.json"
+
+
+def matches(root: Path) -> bool:
+    """Whether `root` holds this layout."""
+    return (root / "images").is_dir() and (root / "labels").is_dir() and (root / LABELS_FILE).is_file()
+
+
+def open_split(root: Path, split: str) -> Dataset:
+    """Opens one split, or with "all" the files that lie in no split's folder."""
+    for folder in ("images", "labels"):
+        if not (root / folder).is_dir():
+            raise DataError(f"plain data folder {root} has no folder {folder}: expected images, labels and {LABELS_FILE}")
+    part = "" if split == "all" else split
+    if not (root / "images" / part).is_dir():
+        have = sorted(path.name for path in (root / "images").iterdir() if path.is_dir())
+        raise DataError(f"{root / 'images'} has no split '{split}': it has {', '.join(have) or 'only all'}")
+    images = pictures_in(root / "images" / part)
+    label_maps = [root / "labels" / part / f"{image.stem}.png" for image in images]
+    return paired(NAME, split, read_labels(root / LABELS_FILE), images, label_maps)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Returns a folder's pictures by name, hidden files (half-written ones among them) left out."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+
+
+def read_labels(path: Path) -> LabelSet:
+    """Reads `labels.json`.
+
+    Raises:
+        DataError: It is missing, is not JSON, or its names and colours make no label set.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f'cannot read {path}: {error.strerror}; expected {{"names": ["ground", ...]}}') from error
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+    names = value.get("names") if isinstance(value, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f'{path} has no list of class names: expected {{"names": ["ground", ...]}}')
+    ignore_index = value.get("ignore_index", 255)
+    if not isinstance(ignore_index, int) or not 0 <= ignore_index <= 255:
+        raise DataError(f"{path} has ignore_index {ignore_index!r}: expected 0-255")
+    try:
+        if "colors" not in value:
+            return LabelSet.from_names(names, ignore_index)
+        return LabelSet(names=tuple(names), colors=_colours(value["colors"], path), ignore_index=ignore_index)
+    except UsageError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _colours(value: Any, path: Path) -> tuple[tuple[int, int, int], ...]:
+    def good(colour: Any) -> bool:
+        return isinstance(colour, list) and len(colour) == 3 and all(type(c) is int and 0 <= c <= 255 for c in colour)
+
+    if not isinstance(value, list) or not all(good(colour) for colour in value):
+        raise DataError(f"{path} has colours that are not [red, green, blue] with values 0-255")
+    return tuple((red, green, blue) for red, green, blue in value)
+
+
+def labels_json(labels: LabelSet) -> dict[str, Any]:
+    """Returns what `labels.json` says about a label set."""
+    return {
+        "names": list(labels.names),
+        "colors": [list(color) for color in labels.colors],
+        "ignore_index": labels.ignore_index,
+    }
