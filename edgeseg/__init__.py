@@ -1,3 +1,92 @@
-"""Semantic segmentation on the edge: train, quantize, convert to TFLite, run live, and measure."""
+"""Semantic segmentation on the edge: train, quantize, convert to TFLite, run live, and measure.
+
+The names in `__all__` are the public interface. Each is imported when it is first used, so `import edgeseg` is quick
+and needs neither TensorFlow nor OpenCV.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgeseg.card import CalibrationRecord, InputSpec, LabelSet, ModelCard, Recipe, Score, TrainingRecord
+    from edgeseg.card_file import read_model, write_model
+    from edgeseg.data.dataset import Dataset
+    from edgeseg.data.layouts import open_dataset
+    from edgeseg.errors import (
+        ConversionError,
+        DataError,
+        DelegateError,
+        EdgesegError,
+        MissingExtraError,
+        ModelFileError,
+        OutputError,
+        SourceError,
+        UsageError,
+    )
+    from edgeseg.image import colorize, read_image, read_label_map, write_image
+    from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
+
+# === Where each public name lives ===
+_HOMES = {
+    "edgeseg.card": (
+        "CalibrationRecord", "InputSpec", "LabelSet", "ModelCard", "Recipe", "Score", "TrainingRecord",
+    ),
+    "edgeseg.card_file": ("read_model", "write_model"),
+    "edgeseg.data.dataset": ("Dataset",),
+    "edgeseg.data.layouts": ("open_dataset",),
+    "edgeseg.errors": (
+        "ConversionError", "DataError", "DelegateError", "EdgesegError", "MissingExtraError", "ModelFileError",
+        "OutputError", "SourceError", "UsageError",
+    ),
+    "edgeseg.image": ("colorize", "read_image", "read_label_map", "write_image"),
+    "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
+}  # fmt: skip
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CalibrationRecord",
+    "ConversionError",
+    "DataError",
+    "Dataset",
+    "DelegateError",
+    "EdgesegError",
+    "InputSpec",
+    "LabelSet",
+    "MissingExtraError",
+    "ModelCard",
+    "ModelFileError",
+    "OutputError",
+    "Recipe",
+    "Score",
+    "SourceError",
+    "TrainingRecord",
+    "UsageError",
+    "__version__",
+    "class_iou",
+    "colorize",
+    "confusion_matrix",
+    "miou",
+    "open_dataset",
+    "pixel_accuracy",
+    "read_image",
+    "read_label_map",
+    "read_model",
+    "write_image",
+    "write_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'edgeseg' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

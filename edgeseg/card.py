@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ class InputSpec:
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise UsageError(f"input size {self.height}x{self.width}: expected two positive numbers, height x width")
-        if self.std <= 0:
+        if not math.isfinite(self.mean):
+            raise UsageError(f"input mean {self.mean}: expected a number, as pixels count from 0 to 255")
+        if not 0 < self.std < math.inf:
             raise UsageError(f"input std {self.std}: expected a positive number")
         if self.resize not in typing.get_args(ResizeMode):
             raise unknown_name("resize mode", self.resize, typing.get_args(ResizeMode))
@@ -74,6 +77,17 @@ class LabelSet:
             raise UsageError(f"label set with {len(self.names)} names and {len(self.colors)} colours: give one each")
         if not 2 <= len(self.names) <= 255:
             raise UsageError(f"label set with {len(self.names)} classes: expected 2 to 255")
+        for index, name in enumerate(self.names):
+            if not name.strip() or name in self.names[:index]:
+                raise UsageError(f"class {index} is named '{name}': expected a name that no other class has")
+        for name, color in zip(self.names, self.colors, strict=True):
+            if len(color) != 3 or not all(0 <= part <= 255 for part in color):
+                raise UsageError(f"colour {color} of class '{name}': expected red, green, blue, each 0-255")
+        if not len(self.names) <= self.ignore_index <= 255:
+            raise UsageError(
+                f"ignore index {self.ignore_index} with {len(self.names)} classes: expected an id that no class has, "
+                f"{len(self.names)}-255"
+            )
 
     @property
     def num_classes(self) -> int:
@@ -230,7 +244,7 @@ def from_json(kind: type[T], text: str | bytes) -> T:
     """
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"the card is not JSON ({error}): get the file again") from error
     written = value.get("format", CARD_FORMAT) if isinstance(value, dict) else CARD_FORMAT
     if isinstance(written, int) and written > CARD_FORMAT:
@@ -264,7 +278,10 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         if missing:
             raise ModelFileError(f"the card's {where} lacks {', '.join(missing)}")
         known = {n: _decode(hints[n], v, f"{where}.{n}") for n, v in value.items() if n in fields}
-        return typing.cast(Any, kind)(**known)
+        try:
+            return typing.cast(Any, kind)(**known)
+        except UsageError as error:
+            raise ModelFileError(f"the card's {where}: {error}") from error
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

@@ -2,16 +2,20 @@
 
 The card is a zip member, `edgeseg_card.json`. A `.keras` file is a zip archive already; to a `.tflite` file the
 archive is appended, which TFLite runtimes skip (the TFLite metadata format stores label files the same way), so
-`unzip -p model.tflite edgeseg_card.json` shows it anywhere. The card holds a digest of everything else in the file:
-a single flipped bit is noticed before anything runs.
+`unzip -p model.tflite edgeseg_card.json` shows it anywhere. The card holds a digest of everything else in the file,
+and the archive is written in one fixed form and compared with that form when read: a single flipped bit anywhere is
+noticed before anything runs.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import io
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 from edgeseg.card import ModelCard, from_json, to_json
@@ -31,20 +35,13 @@ def attach(model: bytes, card: ModelCard) -> bytes:
         card: What to store; its `graph_digest` is filled in here.
     """
     if _is_archive(model):
-        members = _members(model)
+        members = _unpack(model)
+        members.pop(MEMBER, None)
         card = dataclasses.replace(card, graph_digest=_members_digest(members))
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            for name, content in members.items():
-                archive.writestr(_member_info(name), content)
-            archive.writestr(_member_info(MEMBER), to_json(card))
-        return packed.getvalue()
+        return _pack({**members, MEMBER: to_json(card).encode()})
     graph = graph_of(model)
     card = dataclasses.replace(card, graph_digest=digest(graph))
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(_member_info(MEMBER), to_json(card))
-    return bytes(graph) + packed.getvalue()
+    return bytes(graph) + _pack({MEMBER: to_json(card).encode()})
 
 
 def detach(model: bytes) -> ModelCard | None:
@@ -53,27 +50,29 @@ def detach(model: bytes) -> ModelCard | None:
     Raises:
         ModelFileError: There is a card, and the file does not match it: it was damaged or edited.
     """
-    if _is_archive(model):
-        members = _members(model, with_card=True)
-        text = members.pop(MEMBER, None)
-        found = None if text is None else _members_digest(members)
-    else:
-        start = _card_start(model)
-        text = None if start is None else _members(model[start:], with_card=True).get(MEMBER)
-        found = None if start is None else digest(memoryview(model)[:start])
-    if text is None:
+    start = 0 if _is_archive(model) else _card_start(model)
+    if start is None or MEMBER.encode() not in model:
         return None
-    card = from_json(ModelCard, text)
+    archive = model[start:]
+    members = _unpack(archive)
+    if _pack(members) != archive or MEMBER not in members:
+        raise ModelFileError("the file is damaged: its card is not as edgeseg wrote it; copy or convert it again")
+    card = from_json(ModelCard, members.pop(MEMBER))
+    found = _members_digest(members) if _is_archive(model) else digest(memoryview(model)[:start])
     if found != card.graph_digest:
         raise ModelFileError(
-            f"the file is damaged: its digest is {str(found)[:12]}…, its card says {card.graph_digest[:12]}…; "
+            f"the file is damaged: its digest is {found[:12]}…, its card says {card.graph_digest[:12]}…; "
             "copy or convert it again"
         )
     return card
 
 
 def graph_of(model: bytes) -> memoryview:
-    """Returns the part of a `.tflite` file's bytes before its card: the flatbuffer alone."""
+    """Returns the part of a `.tflite` file's bytes before its card: the flatbuffer alone.
+
+    Raises:
+        ModelFileError: There is a damaged card.
+    """
     start = _card_start(model)
     return memoryview(model) if start is None else memoryview(model)[:start]
 
@@ -103,28 +102,55 @@ def _is_archive(model: bytes) -> bool:
     return model[:4] == _LOCAL_HEADER
 
 
-def _member_info(name: str) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(name)  # dated 1980: the same content gives the same bytes
-
-
 def _card_start(model: bytes) -> int | None:
-    """Finds the card's local header by its signature and name, so that a cut-off card is noticed, not overlooked."""
+    """Finds the local header of the card in a `.tflite` file, None where there is no card.
+
+    Raises:
+        ModelFileError: There are the remains of one.
+    """
     name = model.rfind(MEMBER.encode())
+    if name < 0:
+        torn = model.rfind(_LOCAL_HEADER, max(0, len(model) - _NAME_OFFSET - len(MEMBER)))
+        if torn >= 0:
+            raise ModelFileError("the file is cut off in its card: copy or convert it again")
+        return None
     while name >= 0:
         start = name - _NAME_OFFSET
-        if start >= 0 and model[start : start + 4] == _LOCAL_HEADER:
+        if start >= 0 and model[start : start + len(_LOCAL_HEADER)] == _LOCAL_HEADER:
             return start
         name = model.rfind(MEMBER.encode(), 0, name)
-    return None
+    raise ModelFileError("the file is damaged where its card begins: copy or convert it again")
 
 
-def _members(archive: bytes, with_card: bool = False) -> dict[str, bytes]:
+def _unpack(archive: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            names = [n for n in opened.namelist() if with_card or n != MEMBER]
-            return {name: opened.read(name) for name in names}
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OSError) as error:
+            return {name: opened.read(name) for name in opened.namelist()}
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+        EOFError, KeyError, OSError, OverflowError, RuntimeError, ValueError,
+    ) as error:  # fmt: skip
         raise ModelFileError(f"the file is damaged or cut off ({error}): copy or convert it again") from error
+
+
+def _pack(members: dict[str, bytes]) -> bytes:
+    """Makes a zip archive of uncompressed members, dated 1980: the same content gives the same bytes everywhere.
+
+    PKWARE's APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central directory) and 4.3.16 (its end).
+    """
+    body, directory = bytearray(), bytearray()
+    for name, content in members.items():
+        stored = name.encode()
+        flags = 0 if name.isascii() else 0x800  # UTF-8
+        # flags, method, time, date, CRC, both sizes, lengths of name and extra
+        shared = struct.pack(
+            "<4H3L2H", flags, 0, 0, 0x21, zlib.crc32(content), len(content), len(content), len(stored), 0
+        )
+        directory += b"PK\x01\x02" + struct.pack("<2BH", 20, 3, 20) + shared
+        directory += struct.pack("<3H2L", 0, 0, 0, 0o600 << 16, len(body)) + stored
+        body += _LOCAL_HEADER + struct.pack("<H", 20) + shared + stored + content
+    end = struct.pack("<4H2LH", 0, 0, len(members), len(members), len(directory), len(body), 0)
+    return bytes(body + directory) + b"PK\x05\x06" + end
 
 
 def _members_digest(members: dict[str, bytes]) -> str:

@@ -5,52 +5,88 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import OutputError
+from edgeseg.errors import DataError, OutputError
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it is flushed to disk and renamed over `path`.
 
-    When the block raises (Ctrl-C included), the temporary file is removed and `path` is as it was.
+    When the block raises (Ctrl-C included), the temporary file and the folders made for it are removed, and `path` is
+    as it was.
 
     Args:
-        path: The file to write. Missing parent folders are created.
+        path: The file to write. Missing parent folders are created. A link is followed, not replaced.
 
     Yields:
         The path to write to. It keeps the suffix of `path`, which some writers go by.
 
     Raises:
-        OutputError: The folder cannot be created or written, or the disk is full.
+        OutputError: The folder cannot be created or written, the disk is full, or `path` is a folder or a device.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(6)}{target.suffix[:20]}")
+    made: list[Path] = []
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
+        made = _make_parents(target)
+        if target.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+        if target.exists() and not target.is_file():  # renaming over /dev/null would destroy it
+            raise OutputError(f"cannot write {path}: it is no ordinary file; name one")
+        mode = target.stat().st_mode & 0o777 if target.exists() else None
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror}; choose a folder you may write to") from error
-    temporary = Path(name)
+        _remove_folders(made)
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
+    done = False
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp's 0600 would hide the result from other users
+        _flush(temporary)
+        if mode is not None:
+            temporary.chmod(mode)
         temporary.replace(target)
+        done = True
+        with contextlib.suppress(
+            OSError
+        ):  # the new name, too, should reach the disk; not every disk can flush a folder
+            _flush(target.parent)
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+        if error.filename not in (None, str(temporary)):
+            raise  # the block's trouble with another file
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+        if not done:
+            _remove_folders(made)
+
+
+def _make_parents(target: Path) -> list[Path]:
+    """Creates the folders above `target`; returns those that were not there, innermost first."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_folders(folders: list[Path]) -> None:
+    with contextlib.suppress(OSError):  # somebody put something else there
+        for folder in folders:
+            folder.rmdir()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -65,8 +101,21 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes `value` to `path` atomically, as indented JSON."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Writes `value` to `path` atomically, as indented JSON; see `json_text`."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Returns `value` as indented JSON; NaN and infinities, which JSON has not, become null."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def ensure_folder(path: str | os.PathLike[str]) -> Path:
@@ -91,9 +140,16 @@ def digest(data: bytes | memoryview) -> str:
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
-    """Returns the SHA-256 of a file's content as 64 hexadecimal digits."""
+    """Returns the SHA-256 of a file's content as 64 hexadecimal digits.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     sha = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            sha.update(block)
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(1 << 20):
+                sha.update(block)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
     return sha.hexdigest()

@@ -8,6 +8,8 @@ camera delivers them; `fit` turns them into RGB after the resize, where there ar
 from __future__ import annotations
 
 import os
+import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +26,21 @@ Uint8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".webp"})
 
 
 def read_image(path: str | os.PathLike[str]) -> Uint8:
     """Reads a picture.
 
     Args:
-        path: A JPEG, PNG, BMP, WebP, TIFF or PPM file. A JPEG's EXIF rotation is applied.
+        path: A JPEG, PNG, BMP, WebP, TIFF or PPM file. A JPEG's EXIF rotation is applied; of 16 bits the upper 8 are
+            taken; grey becomes three equal channels; transparency is dropped.
 
     Returns:
         (H, W, 3) uint8, blue-green-red.
 
     Raises:
-        DataError: The file is missing, or is not a picture.
+        DataError: The file is missing, cut off, or not a picture.
     """
     try:
         data = Path(path).read_bytes()
@@ -49,7 +53,7 @@ def read_image(path: str | os.PathLike[str]) -> Uint8:
 
 
 def _decode(data: bytes) -> Uint8 | None:
-    if not data:
+    if not _is_whole(data):
         return None
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -58,13 +62,34 @@ def _decode(data: bytes) -> Uint8 | None:
     return None if image is None else image.astype(np.uint8, copy=False)
 
 
+def _is_whole(data: bytes) -> bool:
+    """Whether a JPEG or PNG file reaches its end undamaged, as far as its outer form tells.
+
+    Some decoders paint the missing part of a cut-off JPEG grey and say nothing; others print to the terminal.
+    """
+    if data[:2] == b"\xff\xd8":  # in the coded data of a scan (SOS), 0xff is followed by 0: the next EOI is the end
+        return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        start = 8
+        while start + 12 <= len(data):
+            body = start + 8 + int.from_bytes(data[start : start + 4], "big")
+            kind = data[start + 4 : start + 8]
+            if zlib.crc32(data[start + 4 : body]) != int.from_bytes(data[body : body + 4], "big"):
+                return False
+            if kind == b"IEND":
+                return True
+            start = body + 4
+        return False
+    return bool(data)
+
+
 def read_label_map(path: str | os.PathLike[str]) -> Uint8:
     """Reads a label map: one 8-bit class id per pixel.
 
     Palette images give their palette indices, not their colours.
 
     Args:
-        path: A single-channel or palette PNG or BMP.
+        path: A single-channel or palette PNG or BMP, 8 bits deep, or 16 with ids up to 255.
 
     Returns:
         (H, W) uint8 ids.
@@ -73,7 +98,8 @@ def read_label_map(path: str | os.PathLike[str]) -> Uint8:
         DataError: The file is missing, is not a picture, or holds colours.
     """
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # Pillow's, of odd metadata
             if image.mode not in ("L", "P", "1", "I", "I;16"):
                 raise DataError(
                     f"label map {path} holds colours (mode {image.mode}): expected one channel of class ids, 0-255"
@@ -81,7 +107,9 @@ def read_label_map(path: str | os.PathLike[str]) -> Uint8:
             ids = np.asarray(image)
     except FileNotFoundError as error:
         raise DataError(f"cannot read label map {path}: no such file") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (IsADirectoryError, PermissionError) as error:
+        raise DataError(f"cannot read label map {path}: {error.strerror}") from error
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} is not a label map that can be read: expected a single-channel PNG") from error
     if ids.dtype != np.uint8 and ids.size and (ids.min() < 0 or ids.max() > 255):
         raise DataError(f"label map {path} holds ids up to {ids.max()}: expected 0-255")
@@ -92,14 +120,20 @@ def write_image(path: str | os.PathLike[str], image: npt.NDArray[Any]) -> None:
     """Writes a picture (H, W, 3, blue-green-red) or a label map (H, W) atomically; the suffix names the format.
 
     Raises:
-        OutputError: It cannot be written, or the suffix names no picture format.
+        OutputError: It cannot be written, the suffix names no picture format, or one that would change a label map's
+            ids.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise OutputError(f"cannot write {path}: expected a name that ends in .png or .jpg")
-    done, data = cv2.imencode(suffix, image)
+    if image.ndim == 2 and suffix in LOSSY_SUFFIXES:
+        raise OutputError(f"cannot write label map {path}: {suffix} would change its ids; use .png")
+    try:
+        done, data = cv2.imencode(suffix, image)
+    except cv2.error:
+        done = False
     if not done:
-        raise OutputError(f"cannot encode {path} ({image.shape}, {image.dtype})")
+        raise OutputError(f"cannot write {path}: no picture is {image.dtype} of shape {image.shape}")
     with replacing(path) as temporary:
         temporary.write_bytes(data.tobytes())
 
@@ -114,12 +148,18 @@ def fit(image: Uint8, spec: InputSpec, out: Uint8 | None = None) -> Uint8:
 
     Returns:
         (spec.height, spec.width, 3) uint8 RGB, values 0-255; `out` if that was given.
+
+    Raises:
+        ValueError: `out` has another shape or type than the result, or is not contiguous.
     """
     if out is None:
         out = np.empty((spec.height, spec.width, 3), np.uint8)
+    elif out.shape != (spec.height, spec.width, 3) or out.dtype != np.uint8 or not out.flags.c_contiguous:
+        # OpenCV would write such a result elsewhere and leave `out` as it was
+        raise ValueError(f"out is {out.dtype} {out.shape}: expected contiguous uint8 {spec.height}x{spec.width}x3")
     height, width = content_size(image.shape[0], image.shape[1], spec)
     if (height, width) != (spec.height, spec.width):
-        out[:] = round(spec.mean)
+        out[:] = min(255, max(0, round(spec.mean)))
         content = out[:height, :width]
         content[:] = cv2.cvtColor(cv2.resize(image, (width, height)), cv2.COLOR_BGR2RGB)
         return out

@@ -35,9 +35,10 @@ def confusion_matrix(
     kept = truth != ignore_index
     rows, columns = truth[kept].astype(np.int64), predicted[kept].astype(np.int64)
     for name, ids in (("truth", rows), ("prediction", columns)):
-        if ids.size and (ids.min() < 0 or ids.max() >= num_classes):
+        wrong = ids[(ids < 0) | (ids >= num_classes)]
+        if wrong.size:
             raise DataError(
-                f"the {name} holds class id {ids.max()}: expected 0-{num_classes - 1}, or {ignore_index} to ignore"
+                f"the {name} holds class id {wrong[0]}: expected 0-{num_classes - 1}, or {ignore_index} to ignore"
             )
     counts = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes).astype(np.int64)

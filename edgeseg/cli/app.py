@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,7 +15,7 @@ from edgeseg.cli import (
     inspect,
     train,
 )
-from edgeseg.errors import EdgesegError
+from edgeseg.errors import EdgesegError, MissingExtraError
 
 app = typer.Typer(
     name="edgeseg",
@@ -35,6 +35,27 @@ COMMANDS: dict[str, object] = {
 }
 for _name, _module in COMMANDS.items():
     app.command(_name)(_module.command)  # type: ignore[attr-defined]
+
+
+STOPPED = 130
+"""What a shell expects of a program that Ctrl-C ended: 128 + SIGINT."""
+
+# Which extra installs a package that only some commands need.
+PACKAGE_EXTRAS = {
+    "tensorflow": "train",
+    "keras": "train",
+    "tf_keras": "qat",
+    "tensorflow_model_optimization": "qat",
+}
+
+# These libraries write to stderr what no user can act on; what matters reaches the user as an EdgesegError.
+QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "KERAS_BACKEND": "tensorflow",
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,19 +83,29 @@ def main(arguments: list[str] | None = None) -> None:
     words = spread_json_option(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    if not debug:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
     try:
         app(args=words, prog_name="edgeseg")
     except EdgesegError as error:
         if debug:
             raise
-        print(f"edgeseg: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("edgeseg: stopped", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if debug or package not in PACKAGE_EXTRAS:
+            raise
+        _fail(str(MissingExtraError(package, PACKAGE_EXTRAS[package], "this command")))
+    except SystemExit as stopped:
+        if stopped.code == STOPPED:
+            print("edgeseg: stopped", file=sys.stderr)
+        raise
+
+
+def _fail(message: str) -> NoReturn:
+    print("edgeseg:", " ".join(message.split()), file=sys.stderr)  # one line, whatever a library's message held
+    sys.exit(1)
 
 
 def spread_json_option(words: list[str]) -> list[str]:

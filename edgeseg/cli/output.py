@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -12,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from edgeseg.files import write_json
+from edgeseg.files import json_text, write_json
 
 JsonOption = Annotated[
     str | None,
@@ -27,21 +25,11 @@ def emit(result: dict[str, Any], destination: str | None) -> None:
     """Prints or writes a command's result if `--json` asked for it ("-" is stdout). NaN becomes null."""
     if destination is None:
         return
-    result = _finite(result)
     if destination == "-":
-        json.dump(result, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        sys.stdout.write(json_text(result))
         sys.stdout.flush()
     else:
         write_json(destination, result)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def progress_bar() -> Progress:

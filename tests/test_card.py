@@ -1,0 +1,163 @@
+"""Records: what they refuse, and their way through JSON and back."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from cards import FULL, SMALL
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeseg.card import (
+    CARD_FORMAT,
+    CalibrationRecord,
+    InputSpec,
+    LabelSet,
+    ModelCard,
+    Recipe,
+    Score,
+    from_json,
+    to_json,
+    voc_color,
+)
+from edgeseg.errors import ModelFileError, UsageError
+
+
+@pytest.mark.parametrize("card", [SMALL, FULL], ids=["small", "full"])
+def test_a_card_goes_through_json_and_back(card: ModelCard) -> None:
+    assert from_json(ModelCard, to_json(card)) == card
+    assert from_json(ModelCard, to_json(card).encode()) == card
+
+
+@given(
+    height=st.integers(1, 10**6),
+    width=st.integers(1, 10**6),
+    mean=st.floats(-1e6, 1e6),
+    std=st.floats(1e-9, 1e9),
+    resize=st.sampled_from(["stretch", "letterbox"]),
+)
+def test_any_input_spec_goes_through_json_and_back(**values) -> None:
+    spec = InputSpec(**values)
+    assert from_json(InputSpec, to_json(spec)) == spec
+
+
+@given(st.lists(st.text(min_size=1).filter(str.strip), min_size=2, max_size=20, unique=True))
+def test_any_class_names_go_through_json_and_back(names: list[str]) -> None:
+    labels = LabelSet.from_names(names)
+    assert from_json(LabelSet, to_json(labels)) == labels
+
+
+def test_whole_numbers_may_stand_for_floats() -> None:
+    spec = from_json(InputSpec, '{"height": 2, "width": 3, "mean": 0, "std": 1}')
+    assert spec == InputSpec(height=2, width=3, mean=0.0, std=1.0)
+    assert isinstance(spec.mean, float)
+
+
+def test_a_field_that_a_later_minor_version_added_is_passed_over() -> None:
+    assert from_json(InputSpec, '{"height": 2, "width": 3, "gamma": 2.2}') == InputSpec(height=2, width=3)
+
+
+def edited(**changes) -> str:
+    return json.dumps({**json.loads(to_json(FULL)), **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the card is not JSON"),
+        ("{", "the card is not JSON"),
+        ("[" * 100_000, "the card is not JSON"),
+        (b"\xff\xfe", "the card is not JSON"),
+        ("[]", "the card's ModelCard is list, expected an object"),
+        ("null", "the card's ModelCard is NoneType, expected an object"),
+        ("{}", "the card's ModelCard lacks name, architecture, backbone"),
+        (edited(format=CARD_FORMAT + 1), f"the card has format {CARD_FORMAT + 1}, .*: upgrade edgeseg"),
+        (edited(name=7), "ModelCard.name is int, expected str"),
+        (edited(output_stride=True), "ModelCard.output_stride is bool, expected int"),
+        (edited(output_stride="16"), "ModelCard.output_stride is str, expected int"),
+        (edited(input={"height": 4}), "ModelCard.input lacks width"),
+        (edited(input={"height": 0, "width": 3}), "ModelCard.input: input size 0x3"),
+        (edited(input={"height": 4, "width": 3, "std": math.nan}), "ModelCard.input: input std nan"),
+        (edited(input={"height": 4, "width": 3, "resize": "crop"}), "resize is 'crop', expected one of 'stretch'"),
+        (edited(recipe={"name": "int4"}), "ModelCard.recipe.name is 'int4', expected one of 'int8_ptq'"),
+        (edited(labels={"names": ["a"], "colors": [[0, 0, 0]]}), "ModelCard.labels: label set with 1 classes"),
+        (edited(labels={"names": ["a", "b"], "colors": [[0, 0, 0], [1, 2]]}), "colors has 2 items, expected 3"),
+        (edited(labels={"names": "ab", "colors": []}), "ModelCard.labels.names is str, expected a list"),
+        (edited(scores={}), "ModelCard.scores is dict, expected a list"),
+        (edited(calibration=[]), "ModelCard.calibration is list, expected an object"),
+    ],
+)
+def test_a_card_that_is_none_is_refused_in_one_line(text: str | bytes, message: str) -> None:
+    with pytest.raises(ModelFileError, match=message) as caught:
+        from_json(ModelCard, text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"height": 0}, "input size 0x6: expected two positive numbers, height x width"),
+        ({"width": -1}, "input size 4x-1"),
+        ({"std": 0.0}, "input std 0.0: expected a positive number"),
+        ({"std": math.inf}, "input std inf"),
+        ({"mean": math.nan}, "input mean nan"),
+        ({"resize": "letterbx"}, "unknown resize mode 'letterbx': did you mean letterbox"),
+    ],
+)
+def test_an_input_spec_refuses(changes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        InputSpec(**{"height": 4, "width": 6, **changes})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"names": ("a",), "colors": ((0, 0, 0),)}, "1 classes: expected 2 to 255"),
+        ({"names": ("a", "b"), "colors": ((0, 0, 0),)}, "2 names and 1 colours"),
+        ({"names": ("a", "a"), "colors": ((0, 0, 0),) * 2}, "class 1 is named 'a'"),
+        ({"names": ("a", " "), "colors": ((0, 0, 0),) * 2}, "class 1 is named ' '"),
+        ({"names": ("a", "b"), "colors": ((0, 0, 0), (0, 0, 256))}, "of class 'b': expected red, green, blue"),
+        ({"names": ("a", "b"), "colors": ((0, 0, 0), (-1, 0, 0))}, "of class 'b'"),
+        ({"names": ("a", "b"), "colors": ((0, 0, 0),) * 2, "ignore_index": 1}, "expected an id that no class has"),
+        ({"names": ("a", "b"), "colors": ((0, 0, 0),) * 2, "ignore_index": 256}, "expected an id that no class has"),
+    ],
+)
+def test_a_label_set_refuses(values, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        LabelSet(**values)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "int8_pqt", "unknown recipe 'int8_pqt': did you mean int8_"),
+        ("output", "masks", "unknown output 'masks'"),
+        ("target", "gpu", "unknown target 'gpu'"),
+    ],
+)
+def test_a_recipe_refuses(field: str, value: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Recipe(**{"name": "float32", field: value})
+
+
+def test_which_recipes_are_integer() -> None:
+    integer = [n for n in ("int8_ptq", "int8_qat", "int8_weights", "float16", "float32") if Recipe(name=n).is_integer]
+    assert integer == ["int8_ptq", "int8_qat"]
+
+
+def test_the_most_classes_a_label_map_can_hold() -> None:
+    labels = LabelSet.from_names([f"class {i}" for i in range(255)])
+    assert labels.num_classes == 255
+    assert len(set(labels.colors)) == 255
+
+
+def test_the_palette_is_pascal_vocs() -> None:
+    # aeroplane, person and tv monitor, as on every PASCAL VOC mask
+    assert [voc_color(i) for i in (0, 1, 15, 20)] == [(0, 0, 0), (128, 0, 0), (192, 128, 128), (0, 64, 128)]
+
+
+@pytest.mark.parametrize("kind", [InputSpec, LabelSet, Recipe, CalibrationRecord, Score, ModelCard])
+def test_records_are_frozen_and_keyword_only(kind: type) -> None:
+    assert kind.__dataclass_params__.frozen
+    assert all(field.kw_only for field in dataclasses.fields(kind))

@@ -1,0 +1,181 @@
+"""The card inside a model's file: it survives a copy, and no damage goes unnoticed."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from cards import FULL, SMALL
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edgeseg.card import ModelCard
+from edgeseg.card_file import MEMBER, attach, detach, graph_of, read_model, write_model
+from edgeseg.errors import ModelFileError, OutputError
+from edgeseg.files import digest
+
+GRAPH = b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 3
+
+
+def keras_file() -> bytes:
+    """An archive like a `.keras` file, its weights compressed."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.15.1"}')
+        archive.writestr("config.json", '{"class_name": "Functional"}')
+        archive.writestr("model.weights.h5", bytes(range(256)) * 4)
+    return packed.getvalue()
+
+
+FILES = {"tflite": GRAPH, "keras": keras_file()}
+
+
+def unstamped(card: ModelCard | None) -> ModelCard:
+    assert card is not None
+    return dataclasses.replace(card, graph_digest="")
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("card", [SMALL, FULL], ids=["small", "full"])
+def test_a_card_goes_in_and_comes_out(kind: str, card: ModelCard) -> None:
+    assert unstamped(detach(attach(FILES[kind], card))) == card
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_without_a_card_has_none(kind: str) -> None:
+    assert detach(FILES[kind]) is None
+
+
+def test_the_graph_is_unchanged_and_its_digest_is_in_the_card() -> None:
+    model = attach(GRAPH, SMALL)
+    assert bytes(graph_of(model)) == bytes(graph_of(GRAPH)) == GRAPH
+    assert detach(model).graph_digest == digest(GRAPH)
+
+
+def test_the_members_of_a_keras_file_are_unchanged() -> None:
+    with zipfile.ZipFile(io.BytesIO(attach(FILES["keras"], SMALL))) as after:
+        assert after.testzip() is None
+        with zipfile.ZipFile(io.BytesIO(FILES["keras"])) as before:
+            assert after.namelist() == [*before.namelist(), MEMBER]
+            assert all(after.read(name) == before.read(name) for name in before.namelist())
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_new_card_replaces_the_old_one(kind: str) -> None:
+    once = attach(FILES[kind], SMALL)
+    twice = attach(attach(FILES[kind], FULL), SMALL)
+    assert twice == once
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_any_zip_tool_shows_the_card(kind: str, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", FILES[kind], FULL)
+    with zipfile.ZipFile(tmp_path / "model") as archive:
+        assert archive.testzip() is None
+        assert json.loads(archive.read(MEMBER))["name"] == FULL.name
+
+
+def test_the_form_of_the_archive_is_the_one_of_pythons_zipfile() -> None:
+    """Files written before by zipfile stay readable, and a change of the form would make older files unreadable."""
+    packed = io.BytesIO()
+    model = attach(GRAPH, SMALL)
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        card = archive.read(MEMBER)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(MEMBER), card)
+    assert model == GRAPH + packed.getvalue()
+
+
+def test_a_file_with_other_appended_archives_has_no_card() -> None:
+    """TFLite metadata: label files in a zip behind the graph."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("labels.txt", "cat\ndog\n")
+    model = GRAPH + packed.getvalue()
+    assert detach(model) is None
+    assert unstamped(detach(attach(model, SMALL))) == SMALL
+    assert bytes(graph_of(attach(model, SMALL))) == model
+
+
+MODELS = {kind: attach(content, SMALL) for kind, content in FILES.items()}
+
+
+@pytest.mark.parametrize("kind", FILES)
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_changed_byte_is_noticed(kind: str, data: st.DataObject) -> None:
+    model = bytearray(MODELS[kind])
+    model[data.draw(st.integers(0, len(model) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(ModelFileError):
+        detach(bytes(model))
+
+
+def test_every_single_flipped_bit_of_the_card_is_noticed() -> None:
+    model = MODELS["tflite"]
+    for index in range(len(GRAPH), len(model)):
+        for bit in (0, 5, 7):
+            damaged = bytearray(model)
+            damaged[index] ^= 1 << bit
+            with pytest.raises(ModelFileError):
+                detach(bytes(damaged))
+
+
+def test_a_tflite_file_cut_off_anywhere_in_its_card_is_noticed() -> None:
+    model = MODELS["tflite"]
+    for length in range(len(GRAPH) + len(b"PK\x03\x04"), len(model)):
+        with pytest.raises(ModelFileError):
+            detach(model[:length])
+
+
+@given(keep=st.integers(200, len(MODELS["keras"]) - 1))
+def test_a_keras_file_cut_off_in_its_card_is_noticed(keep: int) -> None:
+    model = MODELS["keras"]
+    keep = max(keep, model.index(MEMBER.encode()) + len(MEMBER))
+    with pytest.raises(ModelFileError):
+        detach(model[:keep])
+
+
+@given(extra=st.binary(min_size=1, max_size=40))
+@example(extra=b"\0")
+def test_anything_appended_is_noticed(extra: bytes) -> None:
+    for model in MODELS.values():
+        with pytest.raises(ModelFileError):
+            detach(model + extra)
+
+
+def test_a_card_moved_to_another_graph_is_noticed() -> None:
+    model = MODELS["tflite"]
+    with pytest.raises(ModelFileError, match=r"the file is damaged: its digest is \w{12}…, its card says \w{12}…"):
+        detach(GRAPH.replace(b"TFL3", b"TFL4") + model[len(GRAPH) :])
+
+
+@given(st.binary(max_size=400))
+@example(b"PK\x03\x04")
+@example(b"PK\x05\x06" + bytes(18))
+@example(MEMBER.encode())
+def test_no_bytes_do_anything_but_raise_a_model_file_error(content: bytes) -> None:
+    for model in (content, GRAPH + content, b"PK\x03\x04" + content):
+        with contextlib.suppress(ModelFileError):
+            assert detach(model) is None
+
+
+def test_reading_proves_the_file_whole(tmp_path: Path) -> None:
+    write_model(tmp_path / "m.tflite", GRAPH, FULL)
+    content, card = read_model(tmp_path / "m.tflite")
+    assert content == attach(GRAPH, FULL)
+    assert unstamped(card) == FULL
+    (tmp_path / "m.tflite").write_bytes(content[:100] + b"?" + content[101:])
+    with pytest.raises(ModelFileError, match=r"m\.tflite: the file is damaged: .*; copy or convert it again"):
+        read_model(tmp_path / "m.tflite")
+
+
+def test_what_cannot_be_read_or_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"cannot read model .*absent\.tflite: No such file or directory"):
+        read_model(tmp_path / "absent.tflite")
+    with pytest.raises(ModelFileError, match=r"cannot read model .*: Is a directory"):
+        read_model(tmp_path)
+    with pytest.raises(OutputError):
+        write_model(tmp_path, GRAPH, SMALL)

@@ -1,0 +1,200 @@
+"""Atomic writes: the old file or the new one, never half of one, and nothing left beside it."""
+
+import errno
+import hashlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgeseg.errors import DataError, OutputError
+from edgeseg.files import digest, ensure_folder, file_digest, json_text, replacing, write_bytes, write_json, write_text
+
+needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_and_nothing_else(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a.bin", b"one")
+    write_bytes(tmp_path / "a.bin", b"two")
+    assert (tmp_path / "a.bin").read_bytes() == b"two"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    write_text(tmp_path / "x" / "y" / "z.txt", "grün")
+    assert (tmp_path / "x" / "y" / "z.txt").read_bytes() == "grün".encode()
+
+
+def test_a_relative_name_is_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_text("here.txt", "x")
+    assert names(tmp_path) == ["here.txt"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError, MemoryError])
+def test_when_the_block_raises_the_old_file_stays(tmp_path: Path, error: type[BaseException]) -> None:
+    target = tmp_path / "new" / "model.tflite"
+    write_bytes(tmp_path / "old.tflite", b"old")
+    for path in (target, tmp_path / "old.tflite"):
+        with pytest.raises(error), replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise error
+    assert names(tmp_path) == ["old.tflite"]
+    assert (tmp_path / "old.tflite").read_bytes() == b"old"
+
+
+def test_the_temporary_file_is_beside_its_target_and_keeps_the_suffix(tmp_path: Path) -> None:
+    with replacing(tmp_path / "video.mp4") as temporary:
+        assert temporary.parent == tmp_path.resolve()
+        assert temporary.suffix == ".mp4"
+        assert temporary.name.startswith(".")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=r"cannot write .*r\.json: No space left on device"),
+        replacing(tmp_path / "out" / "r.json"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names(tmp_path) == []
+
+
+def test_a_full_disk_that_shows_on_flushing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "r.json").write_text("old")
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OutputError, match="No space left"):
+        write_text(tmp_path / "r.json", "new")
+    assert (tmp_path / "r.json").read_text() == "old"
+    assert names(tmp_path) == ["r.json"]
+
+
+def test_trouble_with_another_file_is_not_blamed_on_this_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "copy.png") as temporary:
+        temporary.write_bytes((tmp_path / "absent.png").read_bytes())
+    assert names(tmp_path) == []
+
+
+def test_a_writer_that_writes_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OutputError), replacing(tmp_path / "video.mp4") as temporary:
+        temporary.unlink()
+    assert names(tmp_path) == []
+
+
+def test_a_folder_is_no_target(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="it is a folder"):
+        write_text(tmp_path, "x")
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*: (Not a directory|File exists)"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+    with pytest.raises(OutputError, match="cannot write to"):
+        ensure_folder(tmp_path / "file")
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
+def test_a_device_is_refused_and_survives(device: str) -> None:
+    with pytest.raises(OutputError, match=f"cannot write {device}: it is no ordinary file"):
+        write_text(device, "x")
+    assert stat.S_ISCHR(os.stat(device).st_mode)
+
+
+@needs_permissions
+def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    for path in (tmp_path / "locked" / "a.txt", tmp_path / "locked" / "deeper" / "a.txt"):
+        with pytest.raises(OutputError, match="Permission denied; choose a folder you may write to"):
+            write_text(path, "x")
+    with pytest.raises(OutputError, match="Permission denied"):
+        ensure_folder(tmp_path / "locked")
+
+
+def test_a_folder_that_takes_no_files_is_told() -> None:
+    with pytest.raises(OutputError, match=r"cannot write /proc/edgeseg/a\.txt"):
+        write_text("/proc/edgeseg/a.txt", "x")
+    with pytest.raises(OutputError, match="cannot write to /proc"):
+        ensure_folder("/proc")
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+
+
+def test_permissions_are_those_of_any_new_file_and_stay(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    write_text(tmp_path / "new", "x")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    (tmp_path / "new").chmod(0o600)
+    write_text(tmp_path / "new", "y")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    write_text(tmp_path / ("n" * 251 + ".txt"), "x")
+    assert len(names(tmp_path)) == 1
+
+
+def test_a_process_that_ctrl_c_ends_leaves_the_old_file(tmp_path: Path) -> None:
+    (tmp_path / "m.bin").write_bytes(b"old")
+    code = (
+        "import sys, time; from edgeseg.files import replacing\n"
+        "with replacing(sys.argv[1]) as t:\n"
+        "    t.write_bytes(b'half'); print('started', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path / "m.bin"], stdout=-1, stderr=-1) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+    assert (tmp_path / "m.bin").read_bytes() == b"old"
+    assert names(tmp_path) == ["m.bin"]
+
+
+def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
+    target, size = tmp_path / "a", 1 << 20
+    write_bytes(target, b"a" * size)
+    code = (
+        "import sys; from edgeseg.files import write_bytes\n"
+        f"for i in range(30): write_bytes(sys.argv[1], b'ab'[i % 2 :][:1] * {size})"
+    )
+    seen = 0
+    with subprocess.Popen([sys.executable, "-c", code, target]) as writer:
+        deadline = time.monotonic() + 30
+        while writer.poll() is None and time.monotonic() < deadline:
+            data = target.read_bytes()
+            assert data in (b"a" * size, b"b" * size)
+            seen += 1
+    assert seen
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    value = {"a": [1.5, float("nan")], "b": (float("inf"), "x"), "c": None}
+    write_json(tmp_path / "r.json", value)
+    text = (tmp_path / "r.json").read_text()
+    assert json.loads(text) == {"a": [1.5, None], "b": [None, "x"], "c": None}
+    assert text == json_text(value)
+
+
+def test_digests(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 9000  # more than one block
+    (tmp_path / "f").write_bytes(data)
+    assert digest(data) == digest(memoryview(data)) == file_digest(tmp_path / "f") == hashlib.sha256(data).hexdigest()
+    with pytest.raises(DataError, match=r"cannot read .*absent: No such file"):
+        file_digest(tmp_path / "absent")
