@@ -28,7 +28,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from edgeseg.image import colorize, read_image, read_label_map, write_image
+    from edgeseg.measure.benchmark import benchmark
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
+    from edgeseg.runtime.segmenter import Segmenter
 
 # === Where each public name lives ===
 _HOMES = {
@@ -43,7 +45,9 @@ _HOMES = {
         "OutputError", "SourceError", "UsageError",
     ),
     "edgeseg.image": ("colorize", "read_image", "read_label_map", "write_image"),
+    "edgeseg.measure.benchmark": ("benchmark",),
     "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
+    "edgeseg.runtime.segmenter": ("Segmenter",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -62,10 +66,12 @@ __all__ = [
     "OutputError",
     "Recipe",
     "Score",
+    "Segmenter",
     "SourceError",
     "TrainingRecord",
     "UsageError",
     "__version__",
+    "benchmark",
     "class_iou",
     "colorize",
     "confusion_matrix",

@@ -16,7 +16,6 @@ from typing import Any
 os.environ.update(
     {
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_ENABLE_ONEDNN_OPTS": "0",  # its notice cannot be silenced otherwise
         "KERAS_BACKEND": "tensorflow",
         "ABSL_MIN_LOG_LEVEL": "2",
         "COLUMNS": "120",

@@ -51,7 +51,7 @@ PACKAGE_EXTRAS = {
 # These libraries write to stderr what no user can act on; what matters reaches the user as an EdgesegError.
 QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "GRPC_VERBOSITY": "ERROR",
     "KERAS_BACKEND": "tensorflow",
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",
