@@ -1,1 +1,1 @@
-"""Reports: results as HTML, Markdown, CSV and JSON."""
+"""Results -> HTML, Markdown, CSV and JSON, from one record."""

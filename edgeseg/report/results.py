@@ -1,0 +1,124 @@
+"""What a report holds: the measured results of some models on one data set, on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeseg.host import HostInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One model's figures.
+
+    Attributes:
+        model: Its name, as the tables show it.
+        file: The file that was measured.
+        recipe: How it was quantized; "" for a file that does not say.
+        input_size: (rows, columns) of its input.
+        miou: Mean intersection over union at label resolution, 0-1.
+        pixel_accuracy: Fraction of labelled pixels that are right, 0-1.
+        class_iou: (class, IoU) of every class, in the order of their ids; NaN for one that does not occur.
+        latency_ms: p50 of one inference, milliseconds.
+        latency_p90_ms: p90 of the same.
+        bytes: Size of the file.
+        threads: CPU threads.
+        delegate: What ran the network.
+        parameters: Weights and biases; None if unknown.
+        macs: Multiply-accumulates of one inference; None if unknown.
+        noise: Why the latency may be off; empty on a quiet machine.
+    """
+
+    model: str
+    file: str
+    recipe: str
+    input_size: tuple[int, int]
+    miou: float
+    pixel_accuracy: float
+    class_iou: tuple[tuple[str, float], ...]
+    latency_ms: float
+    latency_p90_ms: float
+    bytes: int
+    threads: int
+    delegate: str
+    parameters: int | None = None
+    macs: int | None = None
+    noise: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One picture of an example: a caption ("label", a model's name) and a JPEG's bytes."""
+
+    caption: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One picture of the data set, and what the models make of it."""
+
+    name: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything on the pages.
+
+    Attributes:
+        dataset: The data set's name.
+        split: Which split of it.
+        images: How many pictures were scored.
+        results: One for each model, in the order given.
+        host: The machine.
+        command: The command that makes this report again.
+        version: edgeseg's.
+        created: When, as text.
+        examples: Pictures to look at.
+    """
+
+    dataset: str
+    split: str
+    images: int
+    results: tuple[Result, ...]
+    host: HostInfo
+    command: str
+    version: str
+    created: str
+    examples: tuple[Example, ...] = ()
+
+
+def pareto_front(results: Sequence[Result]) -> tuple[int, ...]:
+    """Returns the indices of the results that no other beats, the fastest first.
+
+    A result is beaten when another is at least as fast and at least as accurate, and better in one of the two.
+    """
+    order = sorted(range(len(results)), key=lambda i: (results[i].latency_ms, -results[i].miou))
+    front: list[int] = []
+    for index in order:
+        if not front or results[index].miou > results[front[-1]].miou:
+            front.append(index)
+    return tuple(front)
+
+
+def short_names(results: Sequence[Result]) -> tuple[str, ...]:
+    """Returns the models' names without the words that all of them share; whole where they would no longer differ."""
+    whole = tuple(result.model for result in results)
+    words = [_words(result) for result in results]
+    shared = set.intersection(*map(set, words))
+    short = tuple("_".join(word for word in own if word not in shared) for own in words)
+    return short if all(short) and len(set(short)) == len(results) else whole
+
+
+def _words(result: Result) -> list[str]:
+    ending = f"_{result.recipe}"
+    if result.recipe and result.model.endswith(ending):
+        return [*result.model.removesuffix(ending).split("_"), result.recipe]
+    return result.model.split("_")
+
+
+def class_names(results: Sequence[Result]) -> tuple[str, ...]:
+    """Returns the classes of all results, in the order they first appear."""
+    return tuple(dict.fromkeys(name for result in results for name, _ in result.class_iou))

@@ -1,0 +1,231 @@
+"""The scatter plot, accuracy against latency, as SVG: each recipe its shape and colour, the Pareto front as a line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from edgeseg.report.figures import percent, three_figures
+from edgeseg.report.results import Result, pareto_front, short_names
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 30, 46
+_RADIUS = 6.0
+_TEXT_WIDTH = 7.2  # of a character at the labels' size
+_TEXT_HEIGHT = 13.0
+_MAX_LABEL = 36
+
+# === Marks ===
+# Outlines around (0, 0), about equally large to the eye.
+SHAPES = {
+    "int8_ptq": "M0,-6A6,6 0 1,1 0,6A6,6 0 1,1 0,-6Z",
+    "int8_qat": "M0,-7.5L7.5,0L0,7.5L-7.5,0Z",
+    "int8_weights": "M-7,-5.5L7,-5.5L0,7Z",
+    "float16": "M-7,5.5L7,5.5L0,-7Z",
+    "float32": "M-5.5,-5.5H5.5V5.5H-5.5Z",
+    "": "M-6,-2H-2V-6H2V-2H6V2H2V6H-2V2H-6Z",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Axis:
+    """A scale from values to pixels, linear or logarithmic."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: tuple[float, ...]
+    logarithmic: bool = False
+
+    def at(self, value: float) -> float:
+        scaled = math.log if self.logarithmic else float
+        low, high = scaled(self.low), scaled(self.high)
+        return self.start + (scaled(value) - low) / (high - low) * (self.end - self.start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Box:
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: _Box) -> float:
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0.0, width) * max(0.0, height)
+
+
+def scatter_plot(results: Sequence[Result], width: int, height: int, named: bool = True) -> str:
+    """Draws the plot. Points are numbered from 1 in the order of the results.
+
+    Args:
+        results: At least one.
+        width: Of the drawing, pixels; text is about 12 pixels high.
+        height: The same.
+        named: Whether the models' names stand beside the numbers.
+
+    Returns:
+        An <svg> element; its colours are those of the page's style sheet.
+    """
+    x = _latency_axis([r.latency_ms for r in results], _LEFT, width - _RIGHT)
+    y = _miou_axis([r.miou for r in results], height - _BOTTOM, _TOP)
+    points = [(x.at(r.latency_ms), y.at(100 * r.miou)) for r in results]
+    front = pareto_front(results)
+    parts = [
+        f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="mIoU against latency of {len(results)} models">',
+        *_grid(x, y, width, height),
+        _front_line([points[i] for i in front], x.end, y.start),
+        *_labels(_label_texts(results, named), points, width, height),
+        *(_mark(r, point, index in front) for index, (r, point) in enumerate(zip(results, points, strict=True))),
+        "</svg>",
+    ]
+    return "\n".join(parts)
+
+
+def mark_icon(recipe: str) -> str:
+    """Returns a recipe's mark as a small <svg>, for legends and tables."""
+    shape = SHAPES.get(recipe, SHAPES[""])
+    return (
+        f'<svg class="icon" viewBox="-8 -8 16 16" aria-hidden="true">'
+        f'<path class="mark {_css_class(recipe)}" d="{shape}"/></svg>'
+    )
+
+
+def _css_class(recipe: str) -> str:
+    return f"r-{recipe}" if recipe and recipe in SHAPES else "r-unknown"
+
+
+# === Axes ===
+
+
+def _latency_axis(values: list[float], start: float, end: float) -> _Axis:
+    low, high = min(values), max(values)
+    if high / low > 5:
+        low, high = low / 1.3, high * 1.3
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        ticks = tuple(m * 10.0**d for d in decades for m in (1, 2, 5) if low <= m * 10.0**d <= high)
+        return _Axis(low=low, high=high, start=start, end=end, ticks=ticks, logarithmic=True)
+    ticks = _ticks(0.0, high * 1.12)
+    return _Axis(low=0.0, high=high * 1.12, start=start, end=end, ticks=ticks)
+
+
+def _miou_axis(values: list[float], start: float, end: float) -> _Axis:
+    low, high = 100 * min(values), 100 * max(values)
+    margin = max(1.0, 0.18 * (high - low))
+    low, high = max(0.0, low - margin), min(100.0, high + margin)
+    return _Axis(low=low, high=high, start=start, end=end, ticks=_ticks(low, high))
+
+
+def _ticks(low: float, high: float) -> tuple[float, ...]:
+    """About five round values from low to high."""
+    raw = (high - low) / 5
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= raw)
+    first = math.ceil(low / step - 1e-9)
+    return tuple(i * step for i in range(first, math.floor(high / step + 1e-9) + 1))
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}"
+
+
+def _grid(x: _Axis, y: _Axis, width: int, height: int) -> list[str]:
+    bottom = height - _BOTTOM
+    lines = [
+        f'<path class="grid" d="M{y_at} {y_to}H{x_to}"/><text class="tick" x="{_LEFT - 8}" y="{y_to + 4}" '
+        f'text-anchor="end">{_number(tick)}</text>'
+        for tick in y.ticks
+        for y_at, y_to, x_to in [(_LEFT, round(y.at(tick), 1), width - _RIGHT)]
+    ]
+    lines += [
+        f'<path class="grid" d="M{at} {_TOP}V{bottom}"/><text class="tick" x="{at}" y="{bottom + 18}" '
+        f'text-anchor="middle">{_number(tick)}</text>'
+        for tick in x.ticks
+        for at in [round(x.at(tick), 1)]
+    ]
+    note = ", logarithmic" if x.logarithmic else ""
+    return [
+        *lines,
+        f'<text class="axis" x="{_LEFT}" y="{_TOP - 14}">mIoU, % ↑</text>',
+        f'<text class="axis" x="{width - _RIGHT}" y="{height - 8}" text-anchor="end">← latency p50, ms{note}</text>',
+    ]
+
+
+def _front_line(points: list[tuple[float, float]], right: float, bottom: float) -> str:
+    """Steps: what accuracy can be had within a given latency."""
+    first, *others = points
+    path = f"M{first[0]:.1f} {bottom:.1f}V{first[1]:.1f}"
+    path += "".join(f"H{px:.1f}V{py:.1f}" for px, py in others)
+    return f'<path class="front" d="{path}H{right:.1f}"/>'
+
+
+# === Points and their labels ===
+
+
+def _mark(result: Result, point: tuple[float, float], on_front: bool) -> str:
+    shape = SHAPES.get(result.recipe, SHAPES[""])
+    told = f"{result.model}: mIoU {percent(result.miou)} %, {three_figures(result.latency_ms)} ms"
+    beaten = "" if on_front else " beaten"
+    return (
+        f'<path class="mark {_css_class(result.recipe)}{beaten}" transform="translate({point[0]:.1f} {point[1]:.1f})" '
+        f'd="{shape}"><title>{escape(told)}</title></path>'
+    )
+
+
+def _label_texts(results: Sequence[Result], named: bool) -> list[str]:
+    return [
+        f"{number} {_middle_cut(name)}" if named else str(number)
+        for number, name in enumerate(short_names(results), start=1)
+    ]
+
+
+def _middle_cut(name: str) -> str:
+    half = _MAX_LABEL // 2
+    return name if len(name) <= _MAX_LABEL else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def _labels(texts: list[str], points: list[tuple[float, float]], width: int, height: int) -> list[str]:
+    """Puts every label where it covers the least of the marks, the other labels and the frame."""
+    taken = [_Box(left=px - 9, top=py - 9, right=px + 9, bottom=py + 9) for px, py in points]
+    lines = []
+    for text, point in zip(texts, points, strict=True):
+        box, anchor = min(
+            _places(point, len(text) * _TEXT_WIDTH),
+            key=lambda place: sum(place[0].overlap(other) for other in taken) + 4 * _outside(place[0], width, height),
+        )
+        taken.append(box)
+        at = {"start": box.left, "middle": (box.left + box.right) / 2, "end": box.right}[anchor]
+        lines.append(
+            f'<text class="name" x="{at:.1f}" y="{box.bottom - 3:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        )
+    return lines
+
+
+def _places(point: tuple[float, float], size: float) -> list[tuple[_Box, str]]:
+    px, py = point
+    far, half = _RADIUS + 5, _TEXT_HEIGHT / 2
+
+    def box(left: float, middle: float) -> _Box:
+        return _Box(left=left, top=middle - half, right=left + size, bottom=middle + half)
+
+    near = [
+        (box(px + far, py), "start"),
+        (box(px - far - size, py), "end"),
+        (box(px - size / 2, py - far - half + 2), "middle"),
+        (box(px - size / 2, py + far + half - 2), "middle"),
+    ]
+    corners = [
+        (box(px + far - 4 if right else px - far + 4 - size, py + side * (far + half - 4)), "start" if right else "end")
+        for side in (-1, 1)
+        for right in (True, False)
+    ]
+    return near + corners
+
+
+def _outside(box: _Box, width: int, height: int) -> float:
+    inside = _Box(left=_LEFT + 2, top=_TOP - 6, right=width - 2, bottom=height - _BOTTOM - 2)
+    return (box.right - box.left) * (box.bottom - box.top) - box.overlap(inside)
