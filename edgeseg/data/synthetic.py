@@ -183,10 +183,12 @@ def check(height: int, width: int, seed: int, index: int) -> None:
 
 
 def _pose(rng: Rng, grid: Grid) -> Pose:
-    """Draws a camera that looks at something: a junction, a road, or the middle of a block."""
-    x, y = rng.random(2)
-    if rng.random() < 0.35:
+    """Draws a camera that looks at something: a junction, a row of houses, or anything in a block."""
+    (x, y), kind = rng.random(2), rng.random()
+    if kind < 0.2:
         x, y = 0.12 * rng.standard_normal(2)
+    elif kind < 0.6:
+        y = float(rng.choice([0.27, 0.73])) + 0.06 * rng.standard_normal()
     target = grid.place(np.array([[grid.line(0, 0) + x * grid.spacing[0], grid.line(1, 0) + y * grid.spacing[1]]]))[0]
     nadir = rng.random() < 0.45
     pitch = math.radians(float(rng.uniform(82, 90) if nadir else rng.uniform(40, 78)))

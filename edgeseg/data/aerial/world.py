@@ -149,8 +149,8 @@ class _Network:
             self._dashes(axis, index, start + 3, end - 3, 0.0, 1.6, 2.4)
         self._traffic(rng, axis, index, start + 3, end - 3, half, 2.2 if kind == "main" else 1.2)
         for _ in range(int(rng.poisson(1.6))):
-            along, side = float(rng.uniform(start, end)), float(rng.choice([-1, 1]))
-            x, y = self._point(axis, index, along, side * (half + PAVEMENT * float(rng.uniform(0.3, 0.8))))
+            along, beside = float(rng.uniform(start, end)), float(rng.choice([-1, 1]))
+            x, y = self._point(axis, index, along, beside * (half + PAVEMENT * float(rng.uniform(0.3, 0.8))))
             turn = math.pi / 2 if axis == 0 else 0.0
             self._builder.person(rng, x, y, angle=turn + (math.pi if rng.random() < 0.5 else 0.0))
 
@@ -164,8 +164,10 @@ class _Network:
             self._dashes(axis, index, start + 4, end - 4, 0.0, 3.0, 3.5)
         for crossing in (start + 0.8, end - 3.6):  # zebra crossings at the junctions
             if rng.random() < 0.6:
-                for bar in np.arange(-half + 0.7, half - 0.7, 1.1).tolist():
-                    self._strip(axis, index, crossing, crossing + 2.8, bar, bar + 0.55, self._white, MARKING)
+                for bar in np.arange(-half + 0.7, half - 0.7, 1.1):
+                    self._strip(
+                        axis, index, crossing, crossing + 2.8, float(bar), float(bar) + 0.55, self._white, MARKING
+                    )
 
     def _dashes(
         self, axis: int, index: int, start: float, end: float, offset: float, length: float, gap: float
