@@ -20,7 +20,9 @@ def _group() -> None:
 @app.command("synth")
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to write; made if missing.")],
-    count: Annotated[int, typer.Option(min=0, help="Pictures of the split; with both, of train (val gets a fifth).")] = 1000,
+    count: Annotated[
+        int, typer.Option(min=0, help="Pictures of the split; with both, of train (val gets a fifth).")
+    ] = 1000,
     size: Annotated[str, typer.Option(metavar="HxW", help="Height x width of the pictures.")] = "256x320",
     seed: Annotated[int, typer.Option(min=0, help="Another seed makes other worlds.")] = 0,
     split: Annotated[str, typer.Option(help="train, val or both. Splits share no world.")] = "both",
@@ -70,7 +72,9 @@ def synth(
                 workers=workers,
                 advance=advancing(progress, "flight"),
             )
-    console.print(f"{out}: {done.written} pictures written, {done.kept} were there; {', '.join(synthetic.LABELS.names)}")
+    console.print(
+        f"{out}: {done.written} pictures written, {done.kept} were there; {', '.join(synthetic.LABELS.names)}"
+    )
     if flight is not None:
         console.print(f"{flight}: {frames} frames")
     emit(

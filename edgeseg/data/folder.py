@@ -1,6 +1,6 @@
 """A plain folder: `images/<split>/*`, `labels/<split>/*.png` (one class id per pixel) and `labels.json`.
 
-`labels.json` says what the ids mean: `{"names": ["ground", ...], "colors": [[190, 153, 110], ...], "ignore_index": 255}`;
+`labels.json` says what the ids mean: `{"names": ["road", ...], "colors": [[128, 64, 128], ...], "ignore_index": 255}`;
 colours and ignored id may be left out. A folder without splits, with the files right in `images` and `labels`, is the
 split "all". This is what `edgeseg data synth` writes, and the way to bring pictures of one's own.
 """
@@ -29,7 +29,9 @@ def open_split(root: Path, split: str) -> Dataset:
     """Opens one split, or with "all" the files that lie in no split's folder."""
     for folder in ("images", "labels"):
         if not (root / folder).is_dir():
-            raise DataError(f"plain data folder {root} has no folder {folder}: expected images, labels and {LABELS_FILE}")
+            raise DataError(
+                f"plain data folder {root} has no folder {folder}: expected images, labels and {LABELS_FILE}"
+            )
     part = "" if split == "all" else split
     if not (root / "images" / part).is_dir():
         have = sorted(path.name for path in (root / "images").iterdir() if path.is_dir())

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
-from edgeseg.data import camvid, folder
+from edgeseg.data import ade20k, camvid, cityscapes, folder, voc
 from edgeseg.data.dataset import Dataset, check_folder
 from edgeseg.errors import DataError, unknown_name
 
-LAYOUTS: dict[str, ModuleType] = {"camvid": camvid, "folder": folder}
+LAYOUTS: dict[str, ModuleType] = {module.NAME: module for module in (camvid, voc, cityscapes, ade20k, folder)}
 
 
 def open_dataset(root: str | os.PathLike[str], split: str, layout: str = "auto") -> Dataset:

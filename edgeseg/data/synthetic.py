@@ -11,15 +11,16 @@ processor may differ in the last bits of a few pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from edgeseg.card import LabelSet
-from edgeseg.data.aerial import buildings, figures, ground, sensor
+from edgeseg.data.aerial import buildings, ground, palette, people, sensor, trees, vehicles
 from edgeseg.data.aerial.camera import Camera, Points, Pose
 from edgeseg.data.aerial.canvas import Canvas
 from edgeseg.data.aerial.layout import Grid
@@ -46,13 +47,13 @@ FLIGHT_FPS = 30
 """Frames a second of `flight`."""
 
 
-class _Standing(NamedTuple):
+class _Thing(NamedTuple):
     x: float
     y: float
     top: float
     radius: float
-    paint: Callable[[Canvas, Any], None]
     what: Any
+    painter: ModuleType  # has cast(canvas, what) for the shadow and paint(canvas, what)
 
 
 def split_seed(seed: int, split: str) -> int:
@@ -182,13 +183,13 @@ def check(height: int, width: int, seed: int, index: int) -> None:
 
 
 def _pose(rng: Rng, grid: Grid) -> Pose:
-    """Draws a camera that looks at something: a junction, a road, or the middle of a block."""
-    x, y = rng.random(2)
-    if rng.random() < 0.35:
+    """Draws a camera that looks at something: a junction, a row of houses, or anything in a block."""
+    (x, y), kind = rng.random(2), rng.random()
+    if kind < 0.2:
         x, y = 0.12 * rng.standard_normal(2)
-    target = grid.place(
-        np.array([[grid.line(0, 0) + x * grid.spacing[0], grid.line(1, 0) + y * grid.spacing[1]]])
-    )[0]
+    elif kind < 0.6:
+        y = float(rng.choice([0.27, 0.73])) + 0.06 * rng.standard_normal()
+    target = grid.place(np.array([[grid.line(0, 0) + x * grid.spacing[0], grid.line(1, 0) + y * grid.spacing[1]]]))[0]
     nadir = rng.random() < 0.45
     pitch = math.radians(float(rng.uniform(82, 90) if nadir else rng.uniform(40, 78)))
     altitude = math.exp(float(rng.uniform(math.log(15), math.log(40))))
@@ -234,29 +235,23 @@ def _footprint(camera: Camera) -> Points:
 
 def paint(canvas: Canvas, scene: Scene, grid: Grid) -> None:
     """Paints a scene: shadows, ground, then everything that stands on it, from the far to the near."""
-    if canvas.light.direct > 0.3:
-        for building in scene.buildings:
-            buildings.cast_shadow(canvas, building)
-        for tree in scene.trees:
-            figures.cast_tree(canvas, tree)
-        for vehicle in scene.vehicles:
-            figures.cast_vehicle(canvas, vehicle)
-        for person in scene.people:
-            figures.cast_person(canvas, person)
-    rng = grid.rng(9)
-    shift = rng.uniform(0, 512, 2)
-    ground.paint(canvas, scene, (float(shift[0]), float(shift[1])), ground.backdrop(rng, grid.dryness))
-    standing = [
-        *(_Standing(b.x, b.y, b.wall + b.ridge, 0.6 * (b.length + b.width), buildings.paint, b) for b in scene.buildings),
-        *(_Standing(t.x, t.y, t.height, 1.5 * t.radius, figures.paint_tree, t) for t in scene.trees),
-        *(_Standing(v.x, v.y, 1.5, 4.5, figures.paint_vehicle, v) for v in scene.vehicles),
-        *(_Standing(p.x, p.y, p.height, 1.0, figures.paint_person, p) for p in scene.people),
+    things = [
+        *(_Thing(b.x, b.y, b.wall + b.ridge, (b.length + b.width) / 2, b, buildings) for b in scene.buildings),
+        *(_Thing(t.x, t.y, t.height, 1.4 * t.radius, t, trees) for t in scene.trees),
+        *(_Thing(v.x, v.y, 3.1 if v.kind == "lorry" else 1.6, 4.5, v, vehicles) for v in scene.vehicles),
+        *(_Thing(p.x, p.y, p.height, 0.5, p, people) for p in scene.people),
     ]
-    if standing:
-        numbers = np.array([item[:4] for item in standing])
-        x, y, z, radius = numbers.T
-        shown = np.flatnonzero(canvas.sees(x, y, z / 2, radius + z / 2))
-        away = ((numbers[:, :3] - canvas.camera.centre) ** 2).sum(axis=1)
-        for k in shown[np.argsort(-away[shown], kind="stable")]:
-            standing[k].paint(canvas, standing[k].what)
-    figures.leaf(canvas)
+    numbers = np.array([thing[:4] for thing in things]).reshape(-1, 4)
+    x, y, top, radius = numbers.T
+    if canvas.light.direct > 0.3:
+        fall = top / canvas.light.sun[2]
+        for k in np.flatnonzero(canvas.sees(x, y, 0 * x, radius + fall)):
+            things[k].painter.cast(canvas, things[k].what)
+    shift = grid.rng(9).uniform(0, 512, 2)
+    backdrop = palette.lawn(grid.rng(10), grid.dryness)
+    ground.paint(canvas, scene, (float(shift[0]), float(shift[1])), backdrop)
+    away = ((numbers[:, :3] - canvas.camera.centre) ** 2).sum(axis=1)
+    shown = np.flatnonzero(canvas.sees(x, y, top / 2, radius + top / 2))
+    for k in shown[np.argsort(-away[shown], kind="stable")]:
+        things[k].painter.paint(canvas, things[k].what)
+    trees.leaf(canvas)

@@ -1,6 +1,6 @@
 """Writes the synthetic aerial set as a plain folder (see `folder`), and a flight as a video; both over processes.
 
-Every file is written whole or not at all, so an interrupted run leaves a valid smaller set, and running the same command
+Every file is written whole or not at all, so an interrupted run leaves a valid smaller set, and the same command
 again adds what is missing. `synthetic.json` says what the folder holds; another seed or size is refused.
 """
 
@@ -29,7 +29,8 @@ _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 _CHUNK = 4  # pictures handed to a process at a time
 
 Advance = Callable[[int, int], None]
-Task, Result = TypeVar("Task"), TypeVar("Result")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,9 +170,7 @@ def _write_picture(picture: _Picture) -> bool:
     label_path = Path(picture.out, "labels", picture.split, f"{name}.png")
     if _is_whole(image_path, label_path, (picture.height, picture.width)):
         return False
-    image, label_map = synthetic.render(
-        picture.index, seed=picture.seed, height=picture.height, width=picture.width
-    )
+    image, label_map = synthetic.render(picture.index, seed=picture.seed, height=picture.height, width=picture.width)
     write_image(image_path, image)
     write_image(label_path, label_map)
     return True

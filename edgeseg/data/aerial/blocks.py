@@ -1,4 +1,4 @@
-"""Fills the squares between the roads: homes with gardens, halls with car parks, crops, parks, woods, building sites."""
+"""Fills the squares between the roads: homes with gardens, halls with car parks, crops, parks, woods and the like."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def homes(builder: Builder, rng: Rng, area: Area) -> None:
         for lot in range(lots):
             x = area.x0 + (lot + 0.5) * pitch
             if rng.random() < 0.3:
-                builder.rectangle(x - pitch / 2, min(street, middle), x + pitch / 2, max(street, middle), second, DETAIL)
+                builder.rectangle(
+                    x - pitch / 2, min(street, middle), x + pitch / 2, max(street, middle), second, DETAIL
+                )
             if rng.random() < 0.06:
                 _trees(builder, rng, Area(x0=x - 6, y0=min(street, middle), x1=x + 6, y1=max(street, middle)), 4)
                 continue
@@ -128,7 +130,9 @@ def _lot(
         builder.take(x, back, 4, 2.5)
     for _ in range(int(rng.integers(0, 3))):
         kind_of: TreeName = "bush" if rng.random() < 0.5 else "broadleaf"
-        builder.tree(rng, x + float(rng.uniform(-pitch / 2, pitch / 2)), street + inward * rng.uniform(1.5, 4), kind_of, 0.75)
+        builder.tree(
+            rng, x + float(rng.uniform(-pitch / 2, pitch / 2)), street + inward * rng.uniform(1.5, 4), kind_of, 0.75
+        )
 
 
 def halls(builder: Builder, rng: Rng, area: Area) -> None:
@@ -169,7 +173,9 @@ def halls(builder: Builder, rng: Rng, area: Area) -> None:
             if surface.class_id == ROAD:
                 builder.rectangle(x - 0.06, row - 2.4, x + 0.06, row + 2.4, line, DETAIL)
             if rng.random() < 0.42:
-                builder.vehicle(rng, x + 1.3, row + rng.normal(0, 0.15), math.pi / 2 * (1 if rng.random() < 0.5 else -1), lorries=0)
+                builder.vehicle(
+                    rng, x + 1.3, row + rng.normal(0, 0.15), math.pi / 2 * (1 if rng.random() < 0.5 else -1), lorries=0
+                )
     if rng.random() < 0.5:
         builder.vehicle(rng, area.middle[0], (area.y0 + top) / 2, 0.0, lorries=0.8)
     _trees(builder, rng, Area(x0=area.x0, y0=area.y0, x1=area.x1, y1=area.y0 + 3.5), int(rng.integers(2, 7)), 0, 0.3)
@@ -191,7 +197,9 @@ def crops(builder: Builder, rng: Rng, area: Area) -> None:
         builder.rectangle(area.x0, area.y0, area.x1, area.y0 + 2.2, margin, DETAIL)
         for step in range(int(width / 3.2)):
             if rng.random() < 0.75:
-                builder.tree(rng, area.x0 + 3.2 * step, area.y0 + 1.1, "broadleaf" if rng.random() < 0.6 else "bush", 0.8)
+                builder.tree(
+                    rng, area.x0 + 3.2 * step, area.y0 + 1.1, "broadleaf" if rng.random() < 0.6 else "bush", 0.8
+                )
     if rng.random() < 0.4:
         builder.vehicle(rng, *area.spot(rng, 4), float(rng.uniform(0, math.tau)), lorries=0.6)
     for _ in range(int(rng.integers(0, 4))):
@@ -228,7 +236,9 @@ def wood(builder: Builder, rng: Rng, area: Area) -> None:
     """Dense trees with a clearing or a track."""
     _base(builder, area, builder.material(palette.lawn(rng, 0.5)))
     if rng.random() < 0.5:
-        builder.box(*area.middle, float(rng.uniform(0, math.pi)), (60, 3.2), builder.material(palette.bare(rng)), DETAIL)
+        builder.box(
+            *area.middle, float(rng.uniform(0, math.pi)), (60, 3.2), builder.material(palette.bare(rng)), DETAIL
+        )
         builder.take(*area.middle, 2.0, 2.0)
     share = float(rng.uniform(0.0, 0.7))
     count = int((area.x1 - area.x0) * (area.y1 - area.y0) / float(rng.uniform(18, 32)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from edgeseg.data.aerial.records import (
 
 BASE, DETAIL, SHORE, WATER, PAVEMENT, CARRIAGEWAY, MARKING = range(7)
 """Layers of the ground, from the lowest."""
+Thing = TypeVar("Thing")
 _EDGE = 5.0  # longest edge of a bent outline, metres
 
 
@@ -36,23 +39,40 @@ class Builder:
     def __init__(self, grid: Grid, time: float) -> None:
         self.grid, self.time = grid, time
         self._materials: list[Material] = []
-        self._patches: list[Patch] = []
-        self._buildings: list[Building] = []
-        self._trees: list[Tree] = []
-        self._vehicles: list[Vehicle] = []
-        self._people: list[Person] = []
+        self._patches: list[tuple[Points, int, int]] = []
+        self._buildings: list[dict[str, Any]] = []
+        self._trees: list[dict[str, Any]] = []
+        self._vehicles: list[dict[str, Any]] = []
+        self._people: list[dict[str, Any]] = []
         self._taken: list[tuple[float, float, float, float]] = []
 
     def scene(self) -> Scene:
-        """Returns all that was gathered, the ground sorted by layer."""
+        """Returns all that was gathered in world coordinates, the ground sorted by layer."""
+        outlines = [_divided(outline) for outline, _, _ in self._patches]
+        placed = np.split(self.grid.place(np.concatenate(outlines)), np.cumsum([len(o) for o in outlines])[:-1])
+        patches = [
+            Patch(outline=outline, material=material, layer=layer)
+            for outline, (_, material, layer) in zip(placed, self._patches, strict=True)
+        ]
         return Scene(
             materials=tuple(self._materials),
-            patches=tuple(sorted(self._patches, key=lambda patch: patch.layer)),
-            buildings=tuple(self._buildings),
-            trees=tuple(self._trees),
-            vehicles=tuple(self._vehicles),
-            people=tuple(self._people),
+            patches=tuple(sorted(patches, key=lambda patch: patch.layer)),
+            buildings=self._placed(Building, self._buildings),
+            trees=self._placed(Tree, self._trees),
+            vehicles=self._placed(Vehicle, self._vehicles),
+            people=self._placed(Person, self._people),
         )
+
+    def _placed(self, kind: Callable[..., Thing], things: list[dict[str, Any]]) -> tuple[Thing, ...]:
+        if not things:
+            return ()
+        points = np.array([(thing["x"], thing["y"]) for thing in things])
+        angles = self.grid.headings(points, np.array([thing.get("angle", 0.0) for thing in things])).tolist()
+        for thing, (x, y), angle in zip(things, self.grid.place(points).tolist(), angles, strict=True):
+            thing["x"], thing["y"] = x, y
+            if "angle" in thing:
+                thing["angle"] = angle
+        return tuple(kind(**thing) for thing in things)
 
     def material(self, material: Material) -> int:
         """Adds a material, rows turned with the grid; returns its number."""
@@ -61,7 +81,7 @@ class Builder:
 
     def patch(self, outline: Points, material: int, layer: int) -> None:
         """Adds a polygon (N, 2) of ground; long edges bend with the grid."""
-        self._patches.append(Patch(outline=self.grid.place(_divided(outline)), material=material, layer=layer))
+        self._patches.append((outline, material, layer))
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, material: int, layer: int) -> None:
         """Adds an upright rectangle of ground."""
@@ -114,25 +134,24 @@ class Builder:
         """Adds a building, `size` its length along and width across `angle`."""
         cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
         self.take(x, y, (size[0] * cos + size[1] * sin) / 2, (size[0] * sin + size[1] * cos) / 2)
-        at = self.grid.place(np.array([[x, y]]))[0]
         self._buildings.append(
-            Building(
-                x=at[0],
-                y=at[1],
-                angle=self.grid.heading(x, y, angle),
-                length=size[0],
-                width=size[1],
-                wall=wall,
-                ridge=ridge,
-                roof=roof,
-                roof_pattern=pattern,
-                roof_colour=roof_colour,
-                wall_colour=wall_colour,
-                windows=windows,
-                solar=solar,
-                plant=plant,
-                texture=int(rng.integers(1 << 16)),
-            )
+            {
+                "x": x,
+                "y": y,
+                "angle": angle,
+                "length": size[0],
+                "width": size[1],
+                "wall": wall,
+                "ridge": ridge,
+                "roof": roof,
+                "roof_pattern": pattern,
+                "roof_colour": roof_colour,
+                "wall_colour": wall_colour,
+                "windows": windows,
+                "solar": solar,
+                "plant": plant,
+                "texture": int(rng.integers(1 << 16)),
+            }
         )
 
     def tree(self, rng: Rng, x: float, y: float, kind: TreeName, scale: float = 1.0) -> None:
@@ -142,20 +161,19 @@ class Builder:
         if not self.free(x, y, 0.55 * radius):
             return
         tall = {"broadleaf": 2.1, "conifer": 3.6, "bush": 1.3}[kind]
-        at = self.grid.place(np.array([[x, y]]))[0]
         colour = palette.foliage(rng, self.grid.season)
         if kind == "conifer":
             colour = palette.vary(rng, (46, 76, 44), 6)
         self._trees.append(
-            Tree(
-                x=at[0],
-                y=at[1],
-                radius=radius,
-                height=min(9.0, radius * tall * float(rng.uniform(0.85, 1.15))),
-                kind=kind,
-                colour=colour,
-                texture=int(rng.integers(1 << 16)),
-            )
+            {
+                "x": x,
+                "y": y,
+                "radius": radius,
+                "height": min(9.0, radius * tall * float(rng.uniform(0.85, 1.15))),
+                "kind": kind,
+                "colour": colour,
+                "texture": int(rng.integers(1 << 16)),
+            }
         )
 
     def vehicle(self, rng: Rng, x: float, y: float, angle: float, *, speed: float = 0.0, lorries: float = 0.1) -> None:
@@ -163,12 +181,9 @@ class Builder:
         kind: VehicleName = "lorry" if rng.random() < lorries else "van" if rng.random() < 0.15 else "car"
         colour = palette.car_paint(rng)
         x, y = x + speed * self.time * math.cos(angle), y + speed * self.time * math.sin(angle)
-        at = self.grid.place(np.array([[x, y]]))[0]
         if not speed:
             self.take(x, y, 1.6, 1.6)
-        self._vehicles.append(
-            Vehicle(x=at[0], y=at[1], angle=self.grid.heading(x, y, angle), kind=kind, colour=colour, speed=speed)
-        )
+        self._vehicles.append({"x": x, "y": y, "angle": angle, "kind": kind, "colour": colour, "speed": speed})
 
     def person(self, rng: Rng, x: float, y: float, *, angle: float | None = None) -> None:
         """Adds somebody if the place is free; with a direction they walk, otherwise they stand."""
@@ -180,19 +195,18 @@ class Builder:
         x, y = x + speed * self.time * math.cos(facing), y + speed * self.time * math.sin(facing)
         if not self.free(x, y, 0.4):
             return
-        at = self.grid.place(np.array([[x, y]]))[0]
         self._people.append(
-            Person(
-                x=at[0],
-                y=at[1],
-                angle=self.grid.heading(x, y, facing),
-                height=height,
-                top=top,
-                legs=legs,
-                hair=hair,
-                speed=speed,
-                stride=stride + 6.0 * self.time,
-            )
+            {
+                "x": x,
+                "y": y,
+                "angle": facing,
+                "height": height,
+                "top": top,
+                "legs": legs,
+                "hair": hair,
+                "speed": speed,
+                "stride": stride + 6.0 * self.time,
+            }
         )
 
 
@@ -203,12 +217,13 @@ def _turned(x: float, y: float, angle: float, size: tuple[float, float]) -> Poin
 
 
 def _divided(outline: Points) -> Points:
-    following = np.roll(outline, -1, axis=0)
-    counts = np.maximum(1, np.ceil(np.hypot(*(following - outline).T) / _EDGE)).astype(int)
-    if counts.max() == 1:
+    edges = np.empty_like(outline)
+    edges[:-1], edges[-1] = outline[1:] - outline[:-1], outline[0] - outline[-1]
+    counts = np.maximum(1, np.ceil(np.sqrt((edges * edges).sum(axis=1)) / _EDGE)).astype(int)
+    total = int(counts.sum())
+    if total == len(outline):
         return outline
-    pieces = [
-        start + (end - start) * (np.arange(count) / count)[:, None]
-        for start, end, count in zip(outline, following, counts, strict=True)
-    ]
-    return np.concatenate(pieces)
+    owner = np.repeat(np.arange(len(outline)), counts)
+    step = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+    divided: Points = outline[owner] + edges[owner] * (step / counts[owner])[:, None]
+    return divided

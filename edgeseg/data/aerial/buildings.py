@@ -9,7 +9,8 @@ import numpy as np
 from edgeseg.data.aerial import ground, noise
 from edgeseg.data.aerial.camera import Points
 from edgeseg.data.aerial.canvas import Canvas, times
-from edgeseg.data.aerial.records import BUILDING, Building, Colour
+from edgeseg.data.aerial.records import BUILDING, Building
+from edgeseg.data.aerial.solids import prism
 from edgeseg.image import Float32
 
 _FACES: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -34,7 +35,7 @@ def corners(building: Building) -> Points:
     return np.array(tops)
 
 
-def cast_shadow(canvas: Canvas, building: Building) -> None:
+def cast(canvas: Canvas, building: Building) -> None:
     """Lays the building's shadow on the ground."""
     tops = corners(building)
     ground.cast(canvas, np.concatenate([tops, tops[:4] * (1, 1, 0)]))
@@ -91,7 +92,9 @@ def _roof(building: Building, u: Float32, v: Float32, size: float, polygon: Poin
     if building.roof_pattern == "tiles":
         course = 0.42
         level += (0.20 * (v / course % 1) - 0.10) * min(1.0, course / size / 4)
-        tile = noise.at(np.floor(u / 0.3 + 0.5 * (np.floor(v / course) % 2)), np.floor(v / course), 1.0, 0, building.texture)
+        tile = noise.at(
+            np.floor(u / 0.3 + 0.5 * (np.floor(v / course) % 2)), np.floor(v / course), 1.0, 0, building.texture
+        )
         level += 0.06 * tile * min(1.0, 0.3 / size / 3)
     elif building.roof_pattern == "ribs":
         level += (0.22 * (np.abs(u / 0.6 % 1 - 0.5) < 0.12) - 0.05) * min(1.0, 0.6 / size / 5)
@@ -101,12 +104,12 @@ def _roof(building: Building, u: Float32, v: Float32, size: float, polygon: Poin
         level -= 0.12 * ((u % 2.2 < 0.09) | (v % 6.0 < 0.09)) * min(1.0, 0.1 / size)
     colours: Float32 = colour * level[:, None].astype(np.float32)
     if not building.ridge:  # a parapet: a bright rim and the shade inside it
-        length, width = np.linalg.norm(polygon[1] - polygon[0]), np.linalg.norm(polygon[2] - polygon[1])
+        length, width = building.length, building.width
         rim = np.minimum(np.minimum(u, length - u), np.minimum(v, width - v))
         colours = np.where((rim < 0.35)[:, None], colours * 0.35 + 120, colours)
         colours = np.where(((rim >= 0.35) & (rim < 0.6))[:, None], colours * 0.78, colours)
     if building.solar:
-        length = float(np.linalg.norm(polygon[1] - polygon[0]))
+        length = building.length
         inside = (u > length * 0.2) & (u < length * 0.75) & (v > 0.9) & (v < min(5.2, building.width * 0.42))
         grid = (u % 1.0 < 0.07) | (v % 1.65 < 0.07)
         panel = np.where(grid[:, None], np.float32(120), np.array((78, 48, 34), np.float32))
@@ -124,9 +127,10 @@ def _wall(building: Building, u: Float32, v: Float32, size: float, length: float
         place_u, place_v = u * (columns / length) % 1, v / 2.8 % 1
         glass = (np.abs(place_u - 0.5) < 0.23) & (place_v > 0.34) & (place_v < 0.80) & (v < building.wall - 0.3)
         frame = (np.abs(place_u - 0.5) < 0.28) & (place_v > 0.29) & (place_v < 0.84) & (v < building.wall - 0.3)
-        pane = np.array((92, 78, 66), np.float32) + 22 * noise.at(
-            np.floor(u * (columns / length)), np.floor(v / 2.8), 1.0, 0, building.texture
-        )[:, None]
+        pane = (
+            np.array((92, 78, 66), np.float32)
+            + 22 * noise.at(np.floor(u * (columns / length)), np.floor(v / 2.8), 1.0, 0, building.texture)[:, None]
+        )
         colours = np.where((frame & ~glass)[:, None], colours * 0.55 + 95, colours)
         colours = np.where(glass[:, None], pane, colours)
     return colours.astype(np.float32)
@@ -144,18 +148,3 @@ def _plant(canvas: Canvas, building: Building, dx: float, dy: float, length: flo
     if canvas.light.direct > 0.3:
         canvas.flat(floor + drop, dark, BUILDING)
     prism(canvas, floor, floor + up, (165.0, 168.0, 170.0), BUILDING, 1.0)
-
-
-def prism(canvas: Canvas, floor: Points, top: Points, colour: Colour, class_id: int, level: float) -> None:
-    """Paints a convex upright body in one colour: floor and top (N, 3) counter-clockwise, `level` its share of light."""
-    eye, count = canvas.camera.centre, len(floor)
-    for k in range(count):
-        n = (k + 1) % count
-        edge = floor[n] - floor[k]
-        normal = np.array([edge[1], -edge[0], 0.0])
-        normal /= max(1e-9, float(np.linalg.norm(normal)))
-        if normal @ (floor[k] - eye) < 0:
-            factor = canvas.light.on((float(normal[0]), float(normal[1]), 0.0))
-            face = np.array([floor[k], floor[n], top[n], top[k]])
-            canvas.flat(face, times(colour, (factor[0] * level, factor[1] * level, factor[2] * level)), class_id)
-    canvas.flat(top, times(colour, (level, level, level)), class_id)

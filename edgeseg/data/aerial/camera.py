@@ -15,7 +15,8 @@ Points = npt.NDArray[np.float64]
 
 NEAR = 0.5
 """Polygons are cut this far in front of the camera, in metres."""
-_SHIFT = 4  # fractional bits of the coordinates given to OpenCV's fillers
+SHIFT = 4
+"""Fractional bits of the coordinates given to OpenCV's fillers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +62,11 @@ class Camera:
         self._middle = np.array([(width - 1) / 2, (height - 1) / 2])
         self.axes = _axes(pose)  # rows: right, down, forward
         right, down, forward = self.axes
+        self._ground_axes, self._ground_offset = self.axes.T[:2].copy(), -self.axes @ self.centre
         across = (np.arange(width, dtype=np.float32) - np.float32(self._middle[0])) / np.float32(self.focal)
         along = (np.arange(height, dtype=np.float32)[:, None] - np.float32(self._middle[1])) / np.float32(self.focal)
         fall = -(np.float32(forward[2]) + across * np.float32(right[2]) + along * np.float32(down[2]))
-        self.depth: Float32 = np.float32(pose.altitude) / np.maximum(fall, np.float32(0.02))
+        self.depth: Float32 = (np.float32(pose.altitude) / np.maximum(fall, np.float32(0.02))).astype(np.float32)
         self.ray_x: Float32 = (
             np.float32(forward[0]) + across * np.float32(right[0]) + along * np.float32(down[0])
         ) * self.depth
@@ -84,14 +86,20 @@ class Camera:
 
     def project(self, polygon: Points) -> Points | None:
         """Projects a polygon (N, 3), cut at the near plane, to (M, 2) column and row; None if it is out of sight."""
-        seen = self.in_view(polygon)
+        return self._shown(self.in_view(polygon))
+
+    def project_ground(self, outline: Points) -> Points | None:
+        """The same for a polygon (N, 2) on the ground."""
+        return self._shown(outline @ self._ground_axes + self._ground_offset)
+
+    def _shown(self, seen: Points) -> Points | None:
         if seen[:, 2].min() < NEAR:
             seen = _cut(seen)
             if len(seen) < 3:
                 return None
         pixels = self.to_pixels(seen)
-        low, high = pixels.min(0), pixels.max(0)
-        if high[0] < 0 or high[1] < 0 or low[0] > self.width - 1 or low[1] > self.height - 1:
+        (left, top), (right, bottom) = pixels.min(0).tolist(), pixels.max(0).tolist()
+        if right < 0 or bottom < 0 or left > self.width - 1 or top > self.height - 1:
             return None
         return pixels
 
@@ -119,13 +127,9 @@ def _cut(seen: Points) -> Points:
 
 def fixed_point(pixels: Points) -> npt.NDArray[np.int32]:
     """Turns pixel coordinates into OpenCV's fixed point, kept inside its range."""
-    return np.rint(np.clip(pixels, -30000, 30000) * (1 << _SHIFT)).astype(np.int32)
+    return np.rint(np.clip(pixels, -30000, 30000) * (1 << SHIFT)).astype(np.int32)
 
 
-def fill(target: Uint8, pixels: Points, value: int | tuple[float, ...], *, convex: bool = False) -> None:
-    """Fills a projected polygon (N, 2) in an image or an id map."""
-    colour = value if isinstance(value, tuple) else (value,)
-    if convex:
-        cv2.fillConvexPoly(target, fixed_point(pixels), colour, cv2.LINE_8, _SHIFT)
-    else:
-        cv2.fillPoly(target, [fixed_point(pixels)], colour, cv2.LINE_8, _SHIFT)
+def fill(target: Uint8, pixels: Points, value: int) -> None:
+    """Fills a projected polygon (N, 2) in a map of ids."""
+    cv2.fillPoly(target, [fixed_point(pixels)], (value,), cv2.LINE_8, SHIFT)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.data.aerial.camera import Camera, Points, fill, fixed_point
+from edgeseg.data.aerial.camera import SHIFT, Camera, Points, fixed_point
 from edgeseg.data.aerial.light import Light
 from edgeseg.data.aerial.records import Colour
 from edgeseg.image import Float32, Uint8
@@ -37,23 +37,27 @@ class Canvas:
         seen = self.camera.in_view(np.stack([x, y, z], axis=1))
         slope = np.array([self.camera.width, self.camera.height]) / (2 * self.camera.focal)
         room = np.abs(seen[:, :2]) - seen[:, 2:] * slope
-        inside: npt.NDArray[np.bool_] = (room < radius[:, None] * np.sqrt(1 + slope**2)).all(axis=1)
+        inside: npt.NDArray[np.bool_] = np.all(room < radius[:, None] * np.sqrt(1 + slope**2), axis=1)
         return inside & (seen[:, 2] > -radius)
 
     def flat(self, polygon: Points, colour: Colour, class_id: int) -> None:
         """Fills a convex polygon (N, 3) with one colour."""
         pixels = self.camera.project(polygon)
         if pixels is not None:
-            fill(self.image, pixels, colour, convex=True)
-            fill(self.ids, pixels, class_id, convex=True)
+            self.fixed(fixed_point(pixels), colour, class_id)
+
+    def fixed(self, points: npt.NDArray[np.int32], colour: Colour, class_id: int) -> None:
+        """Fills a convex polygon given in fixed point (see `fixed_point`) with one colour."""
+        cv2.fillConvexPoly(self.image, points, colour, cv2.LINE_8, SHIFT)
+        cv2.fillConvexPoly(self.ids, points, (class_id,), cv2.LINE_8, SHIFT)
 
     def disc(self, column: float, row: float, radius: float, colour: Colour, class_id: int) -> None:
         """Fills a disc given in pixels."""
         if radius < 0.4 or not (-2000 < column < 9000 and -2000 < row < 9000):
             return
-        centre = (round(column * 16), round(row * 16))
-        cv2.circle(self.image, centre, round(radius * 16), colour, -1, cv2.LINE_8, 4)
-        cv2.circle(self.ids, centre, round(radius * 16), (class_id,), -1, cv2.LINE_8, 4)
+        centre = (round(column * (1 << SHIFT)), round(row * (1 << SHIFT)))
+        cv2.circle(self.image, centre, round(radius * (1 << SHIFT)), colour, -1, cv2.LINE_8, SHIFT)
+        cv2.circle(self.ids, centre, round(radius * (1 << SHIFT)), (class_id,), -1, cv2.LINE_8, SHIFT)
 
     def select(self, polygon: Points) -> tuple[Window, npt.NDArray[np.bool_]] | None:
         """Returns the window and mask of a convex polygon (N, 3), or None if it is out of sight."""
@@ -65,7 +69,7 @@ class Canvas:
         if (high <= low).any():
             return None
         mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-        cv2.fillConvexPoly(mask, fixed_point(pixels - low), (1,), cv2.LINE_8, 4)
+        cv2.fillConvexPoly(mask, fixed_point(pixels - low), (1,), cv2.LINE_8, SHIFT)
         return (slice(low[1], high[1]), slice(low[0], high[0])), mask.astype(bool)
 
     def rays(self, window: Window, mask: npt.NDArray[np.bool_]) -> tuple[Float32, Float32]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from edgeseg.data.aerial import noise, palette
+from edgeseg.data.aerial import noise
 from edgeseg.data.aerial.camera import Points, fill
 from edgeseg.data.aerial.canvas import Canvas
 from edgeseg.data.aerial.records import Material, Scene
@@ -30,31 +32,46 @@ def paint(canvas: Canvas, scene: Scene, shift: Shift, backdrop: Material) -> Non
     x: Float32 = camera.ray_x + np.float32(camera.centre[0])
     y: Float32 = camera.ray_y + np.float32(camera.centre[1])
     surface, materials = _surfaces(canvas, scene, backdrop)
-    texture = noise.over_ground(x, y, shift)
-    texture *= _fading(canvas)[:, :, None]
-    lit = _light_on_ground(canvas, texture)
-    flat_surface, flat_texture = surface.ravel(), texture.reshape(-1, 4)
-    flat_x, flat_y, size = x.ravel(), y.ravel(), (camera.depth / np.float32(camera.focal)).ravel()
-    image = np.empty((surface.size, 3), np.float32)
+    fine, coarse = noise.over_ground(x, y, shift)
+    fine *= _fading(canvas)[:, :, None]
+    texture = np.concatenate([fine, coarse], axis=2).view(np.complex128).ravel()  # one number: picks quicker
+    flat_surface, flat_x, flat_y = surface.ravel(), x.ravel(), y.ravel()
+    size = (camera.depth / np.float32(camera.focal)).ravel()
+    painted = np.empty(surface.size, np.uint32)
     for number, material in enumerate(materials):
         chosen = np.flatnonzero(flat_surface == number)
         if not chosen.size:
             continue
-        local = flat_texture[chosen]
-        gains = np.array([(material.grain,) * 3, material.mottle, material.drift, material.stain], np.float32)
-        colours: Float32 = cv2.transform(local[:, None], gains.T)[:, 0].astype(np.float32, copy=False)
-        colours += _ground_colour(canvas, material, (flat_x[chosen], flat_y[chosen]), size[chosen], local)
-        image[chosen] = colours
-    image = image.reshape(*surface.shape, 3) * lit
-    canvas.image[:] = cv2.convertScaleAbs(np.maximum(image, 0))
-    canvas.ids[:] = np.array([material.class_id for material in materials], np.uint8)[surface]
+        local = texture[chosen].view(np.float32).reshape(-1, 1, 4)
+        mix = np.zeros((4, 5), np.float32)
+        mix[:3, :4] = np.transpose([(material.grain,) * 3, material.mottle, material.drift, material.stain])
+        if material.pattern == "plain":
+            mix[:3, 4] = material.base
+            colours = cv2.transform(local, mix)
+        else:
+            colours = cv2.transform(local, mix)
+            at = flat_x[chosen], flat_y[chosen]
+            colours[:, 0, :3] = colours[:, 0, :3] + _pattern(canvas, material, at, size[chosen], local[:, 0])
+        painted[chosen] = _as_bytes(colours)
+    canvas.image[:] = painted.view(np.uint8).reshape(*surface.shape, 4)[:, :, :3]
+    _shade(canvas, coarse)
+    classes = np.zeros(256, np.uint8)
+    classes[: len(materials)] = [material.class_id for material in materials]
+    cv2.LUT(surface, classes, dst=canvas.ids)
+
+
+def _as_bytes(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+    """Rounds (N, 1, 4) float colours to bytes, 0-255, four in one number."""
+    rounded = np.empty(colours.shape, np.uint8)
+    cv2.add(colours, np.zeros_like(colours), rounded, dtype=cv2.CV_8U)
+    return rounded.view(np.uint32).ravel()
 
 
 def _surfaces(canvas: Canvas, scene: Scene, backdrop: Material) -> tuple[Uint8, list[Material]]:
     surface = np.zeros(canvas.ids.shape, np.uint8)
     materials, numbers = [backdrop], dict[int, int]()
     for patch in scene.patches:
-        pixels = canvas.camera.project(np.pad(patch.outline, ((0, 0), (0, 1))))
+        pixels = canvas.camera.project_ground(patch.outline)
         if pixels is None:
             continue
         if patch.material not in numbers:
@@ -73,22 +90,24 @@ def _fading(canvas: Canvas) -> Float32:
     return faded
 
 
-def _light_on_ground(canvas: Canvas, texture: Float32) -> Float32:
+def _shade(canvas: Canvas, coarse: Float32) -> None:
+    """Takes the sun away where something stands in its way."""
     light = canvas.light
-    sun = 1 - cv2.GaussianBlur(canvas.shadow, (0, 0), 1.1).astype(np.float32) / 255
+    loss = 1 - np.array(light.shade, np.float32)
     if light.cloud:
-        sun *= 1 - np.float32(light.cloud) / (1 + np.exp(-3 * texture[:, :, 3]))
-    shade = np.array(light.shade, np.float32)
-    return shade + (1 - shade) * sun[:, :, None]
+        covered = np.float32(light.cloud) / (1 + np.exp(-3 * coarse[:, :, 1]))
+        canvas.image[:] = canvas.image * (1 - loss * covered[:, :, None])
+    soft = cv2.GaussianBlur(canvas.shadow, (5, 5), 1.1).ravel()
+    dark = np.flatnonzero(soft)
+    pixels = canvas.image.reshape(-1, 3)
+    pixels[dark] = pixels[dark] * (1 - loss * (soft[dark].astype(np.float32) / 255)[:, None])
 
 
-def _ground_colour(
+def _pattern(
     canvas: Canvas, material: Material, at: tuple[Float32, Float32], size: Float32, texture: Float32
 ) -> Float32:
-    """Returns the colours (N, 3) before texture of the pixels at world coordinates `at`."""
+    """Returns the colours (N, 3) before texture of the pixels at world coordinates `at`, each `size` metres wide."""
     base = np.array(material.base, np.float32)
-    if material.pattern == "plain":
-        return base
     cos, sin = np.float32(math.cos(material.angle)), np.float32(math.sin(material.angle))
     along, across = at[0] * cos + at[1] * sin, at[1] * cos - at[0] * sin
     other, spacing = np.array(material.other, np.float32), np.float32(material.spacing)
@@ -98,12 +117,14 @@ def _ground_colour(
         share = 0.5 + (wave - 0.5) * resolved
         wheels = np.abs(across % np.float32(14.0) - np.float32(7.0))
         share = np.where((wheels > 0.7) & (wheels < 1.05), 1.0, share).astype(np.float32)
-        return base + (other - base) * share[:, None]
+        rows: Float32 = base + (other - base) * share[:, None]
+        return rows
     if material.pattern == "paving":
         joint = np.maximum(np.abs(along / spacing % 1 - 0.5), np.abs(across / spacing % 1 - 0.5)) > 0.46
         share = joint * np.clip(0.05 / size, 0, 1).astype(np.float32)
         slab = noise.at(np.floor(along / spacing), np.floor(across / spacing), 1.0, 0, 3) * 3.5
-        return base + (other - base) * share[:, None] + slab[:, None]
+        slabs: Float32 = base + (other - base) * share[:, None] + slab[:, None]
+        return slabs
     return _water_colour(canvas, material, at, texture)
 
 
@@ -129,11 +150,6 @@ def cast(canvas: Canvas, corners: Points) -> None:
     sun = canvas.light.sun
     fallen = corners[:, :2] - corners[:, 2:] * (np.array(sun[:2]) / sun[2])
     hull = cv2.convexHull(fallen.astype(np.float32)).reshape(-1, 2).astype(np.float64)
-    pixels = canvas.camera.project(np.pad(hull, ((0, 0), (0, 1))))
+    pixels = canvas.camera.project_ground(hull)
     if pixels is not None:
-        fill(canvas.shadow, pixels, 255, convex=False)
-
-
-def backdrop(rng: palette.Rng, dryness: float) -> Material:
-    """The meadow beyond everything."""
-    return palette.lawn(rng, dryness)
+        fill(canvas.shadow, pixels, 255)

@@ -33,23 +33,36 @@ def _cloud(rng: np.random.Generator, power: float, low: float) -> Float32:
     spectrum = np.fft.rfft2(rng.standard_normal((SIZE, SIZE))) / np.maximum(frequency, low) ** power
     spectrum[0, 0] = 0
     cloud = np.fft.irfft2(spectrum, (SIZE, SIZE))
-    return (cloud / cloud.std()).astype(np.float32)
+    scaled: Float32 = (cloud / cloud.std()).astype(np.float32)
+    return scaled
 
 
-def over_ground(x: Float32, y: Float32, shift: tuple[float, float]) -> Float32:
-    """Looks all four channels up: (H, W, 4) for world coordinates (H, W) in metres."""
+def over_ground(x: Float32, y: Float32, shift: tuple[float, float]) -> tuple[Float32, Float32]:
+    """Looks the tiles up for world coordinates (H, W) in metres: fine and coarse, (H, W, 2) each.
+
+    The coarse one is looked up at a quarter of the resolution and enlarged.
+    """
     fine, coarse = tiles()
-    channels = [
-        cv2.remap(
-            tile,
-            (x * np.float32(scale) + np.float32(shift[0])) % np.float32(SIZE),
-            (y * np.float32(scale) + np.float32(shift[1])) % np.float32(SIZE),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_WRAP,
-        )
-        for tile, scale in ((fine, _FINE_SCALE), (coarse, _COARSE_SCALE))
-    ]
-    return np.concatenate(channels, axis=2)
+    rows, columns = x.shape
+    few = np.ix_(
+        np.linspace(0, rows - 1, rows // 4 + 1).astype(int), np.linspace(0, columns - 1, columns // 4 + 1).astype(int)
+    )
+    rough = _look_up(coarse, x[few], y[few], _COARSE_SCALE, shift)
+    return _look_up(fine, x, y, _FINE_SCALE, shift), cv2.resize(rough, (columns, rows)).astype(np.float32, copy=False)
+
+
+def _look_up(tile: Float32, x: Float32, y: Float32, scale: float, shift: tuple[float, float]) -> Float32:
+    column, row = (_wrapped(v * np.float32(scale) + np.float32(s)) for v, s in zip((x, y), shift, strict=True))
+    return cv2.remap(tile, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32, copy=False)
+
+
+def _wrapped(v: Float32) -> Float32:
+    """Returns v modulo SIZE; several times quicker than the operator."""
+    turns = v * np.float32(1 / SIZE)
+    np.floor(turns, out=turns)
+    turns *= np.float32(-SIZE)
+    turns += v
+    return turns
 
 
 def at(u: npt.NDArray[np.floating], v: npt.NDArray[np.floating], scale: float, channel: int, seed: int) -> Float32:

@@ -74,4 +74,4 @@ def expose(image: Uint8, depth: Float32, light: Light, sensor: Sensor, rng: Rng)
     if not sensor.quality:
         return taken
     _, packed = cv2.imencode(".jpg", taken, (cv2.IMWRITE_JPEG_QUALITY, sensor.quality))
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR).astype(np.uint8, copy=False)
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)

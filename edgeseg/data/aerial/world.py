@@ -7,6 +7,7 @@ a flight may look at any part in any order.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -79,13 +80,11 @@ def _river(builder: Builder, x0: float, x1: float) -> None:
     grid = builder.grid
     rng = grid.rng(6)
     water, shore = palette.water(rng), palette.bare(rng) if rng.random() < 0.6 else palette.lawn(rng, 0.9)
-    x = np.arange(math.floor(x0 / 4), math.ceil(x1 / 4) + 1) * 4.0
+    x: Points = np.arange(math.floor(x0 / 4), math.ceil(x1 / 4) + 1).astype(np.float64) * 4
     middle = grid.river(x)
     for material, layer, extra in ((shore, SHORE, 1.3), (water, WATER, 0.0)):
         half = grid.river_width / 2 + extra + 0.35 * np.sin(x * 0.31 + layer) + 0.25 * np.sin(x * 0.83)
-        outline = np.concatenate(
-            [np.stack([x, middle - half], axis=1), np.stack([x, middle + half], axis=1)[::-1]]
-        )
+        outline = np.concatenate([np.stack([x, middle - half], axis=1), np.stack([x, middle + half], axis=1)[::-1]])
         builder.patch(outline, builder.material(material), layer)
 
 
@@ -120,7 +119,7 @@ class _Network:
         half = HALF_WIDTHS[kind]
         surface = self._track if kind == "track" else self._asphalt if kind == "main" else self._second
         self._strip(axis, index, start, end, -half, half, surface, CARRIAGEWAY)
-        for first, last in zip(other[:-1], other[1:], strict=True):
+        for first, last in itertools.pairwise(other):
             self._stretch(axis, index, kind, first, last)
 
     def _strip(
@@ -150,8 +149,8 @@ class _Network:
             self._dashes(axis, index, start + 3, end - 3, 0.0, 1.6, 2.4)
         self._traffic(rng, axis, index, start + 3, end - 3, half, 2.2 if kind == "main" else 1.2)
         for _ in range(int(rng.poisson(1.6))):
-            along, side = float(rng.uniform(start, end)), float(rng.choice([-1, 1]))
-            x, y = self._point(axis, index, along, side * (half + PAVEMENT * float(rng.uniform(0.3, 0.8))))
+            along, beside = float(rng.uniform(start, end)), float(rng.choice([-1, 1]))
+            x, y = self._point(axis, index, along, beside * (half + PAVEMENT * float(rng.uniform(0.3, 0.8))))
             turn = math.pi / 2 if axis == 0 else 0.0
             self._builder.person(rng, x, y, angle=turn + (math.pi if rng.random() < 0.5 else 0.0))
 
@@ -163,10 +162,12 @@ class _Network:
             self._strip(axis, index, start + 4, end - 4, -0.08, 0.08, self._centre, MARKING)
         else:
             self._dashes(axis, index, start + 4, end - 4, 0.0, 3.0, 3.5)
-        for begin in (start + 0.8, end - 3.6):  # zebra crossings at the junctions
+        for crossing in (start + 0.8, end - 3.6):  # zebra crossings at the junctions
             if rng.random() < 0.6:
                 for bar in np.arange(-half + 0.7, half - 0.7, 1.1):
-                    self._strip(axis, index, begin, begin + 2.8, float(bar), float(bar) + 0.55, self._white, MARKING)
+                    self._strip(
+                        axis, index, crossing, crossing + 2.8, float(bar), float(bar) + 0.55, self._white, MARKING
+                    )
 
     def _dashes(
         self, axis: int, index: int, start: float, end: float, offset: float, length: float, gap: float
