@@ -75,7 +75,7 @@ def operators(result: Summary) -> Table:
         table.add_row(
             str(op["index"]),
             escape(f"{op['op']} {op['version']}"),
-            f"{op['dtype']} {shape(op['shape'])}",
+            "\n".join(f"{tensor['dtype']} {shape(tensor['shape'])}" for tensor in op["outputs"]),
             f"{op['macs']:,}" if op["macs"] else "",
             "yes" if op["xnnpack"] else f"[yellow]no[/]: {escape(op['xnnpack_reason'])}",
             "yes" if op["mapped"] else f"[yellow]no[/]: {escape(op['reason'])} ({op['evidence']})",

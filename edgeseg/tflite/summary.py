@@ -55,8 +55,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
             "xnnpack_reason": reason,
             "macs": spent.macs,
             "parameter_bytes": spent.parameter_bytes,
-            "shape": list(main.outputs_of(op)[0].shape) if op.outputs else [],
-            "dtype": main.outputs_of(op)[0].dtype if op.outputs else None,
+            "outputs": [{"shape": list(t.shape), "dtype": t.dtype} for t in main.outputs_of(op)],
         }
         for op, verdict, reason, spent in zip(main.operators, prediction.verdicts, reasons, costs, strict=True)
     ]
