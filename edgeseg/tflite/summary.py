@@ -40,7 +40,8 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
     main = graph.main
     prediction = edgetpu.predict(graph, multiple_subgraphs=multiple_subgraphs)
     costs = [cost.operator_cost(main, op) for op in main.operators]
-    reasons = xnnpack.delegated(graph)
+    taken_over = xnnpack.coverage(graph)
+    reasons = taken_over.reasons
     total = cost.graph_cost(graph)
     ops = [
         {
@@ -75,7 +76,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
         "custom_ops": [op.index for op in cost.custom_operators(graph)],
         "xnnpack": {
             "delegated": sum(reason is None for reason in reasons),
-            "ops": len(reasons),
+            "nodes": taken_over.nodes,
             "macs_share": taken / total.macs if total.macs else None,
         },
         "edgetpu": {
