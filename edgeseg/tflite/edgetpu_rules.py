@@ -25,7 +25,7 @@ Evidence = Literal["documented", "observed", "inferred"]
 QUANTIZED_DTYPES = frozenset({"int8", "uint8"})
 KNOWN_CUSTOM_OPERATORS = frozenset({"PosenetDecoderOp", "TFLite_Detection_PostProcess"})
 COMPILED_OPERATOR = "edgetpu-custom-op"
-NEWEST_KNOWN_TFLITE = (2, 6)
+INT8_RUNTIME = 12  # kWithInt8HostDataTypeSupport in libedgetpu's api/runtime_version.h
 LAST_KNOWN_OPERATOR = "BROADCAST_ARGS"  # the newest in TFLite 2.6, which reserved numbers 140-145
 
 
