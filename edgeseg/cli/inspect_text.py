@@ -75,7 +75,7 @@ def operators(result: Summary) -> Table:
         table.add_row(
             str(op["index"]),
             escape(f"{op['op']} {op['version']}"),
-            f"{op['dtype']} {shape(op['shape'])}",
+            "\n".join(f"{tensor['dtype']} {shape(tensor['shape'])}" for tensor in op["outputs"]),
             f"{op['macs']:,}" if op["macs"] else "",
             "yes" if op["xnnpack"] else f"[yellow]no[/]: {escape(op['xnnpack_reason'])}",
             "yes" if op["mapped"] else f"[yellow]no[/]: {escape(op['reason'])} ({op['evidence']})",
@@ -90,14 +90,14 @@ def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
     left = sorted({op["op"] for op in ops if not op["xnnpack"]})
     share = "" if xnn["macs_share"] is None else f", {xnn['macs_share']:.1%} of the multiply-accumulates"
     rest = f"; not {escape(', '.join(left))}" if left else ""
-    yield f"[bold]XNNPACK[/] (predicted)  {xnn['delegated']} of {xnn['ops']} operators{share}{rest}"
+    where = _parts(xnn["nodes"])
+    yield f"[bold]XNNPACK[/] (predicted)  {xnn['delegated']} of {len(ops)} operators in {where}{share}{rest}"
     tpu = result["edgetpu"]
     if tpu["rejected"]:
         yield f"[bold]Edge TPU[/] (predicted)  [red]the compiler refuses the file[/]: {escape(tpu['rejected'])}"
     else:
-        parts = f"{tpu['subgraphs']} part{'' if tpu['subgraphs'] == 1 else 's'}"
         yield (
-            f"[bold]Edge TPU[/] (predicted)  {tpu['mapped']} of {len(ops)} operators in {parts}, "
+            f"[bold]Edge TPU[/] (predicted)  {tpu['mapped']} of {len(ops)} operators in {_parts(tpu['subgraphs'])}, "
             f"runtime {tpu['runtime']} or newer"
         )
     if edgetpu:
@@ -129,6 +129,10 @@ def _edgetpu(result: Summary) -> Iterator[str]:
             yield f"  cut at {escape(cut['tensor'])} ({size(cut['bytes'])}), after operator {cut['producer']}"
     for remedy in tpu["remedies"]:
         yield f"  [green]do[/]  {escape(remedy)}"
+
+
+def _parts(count: int) -> str:
+    return "1 part" if count == 1 else f"{count} parts"
 
 
 def _share(part: int, whole: int) -> str:

@@ -105,6 +105,8 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
             alone.
     """
     main = graph.main
+    if any(op.op == rules.COMPILED_OPERATOR for op in main.operators):
+        return _compiled(main)
     rejections = tuple(_rejections(graph))
     findings = [_findings(main, op) for op in main.operators]
     if rejections:
@@ -131,7 +133,25 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
         segments=tuple(segments),
         rejections=(),
         cuts=tuple(_cuts(main, kept)),
-        runtime=max((rules.SUPPORTED[main.operators[i].op].runtime for i in kept), default=10),
+        runtime=max((_runtime(main, main.operators[i]) for i in kept), default=10),
+    )
+
+
+def _compiled(subgraph: Subgraph) -> Prediction:
+    """Returns what a compiled file shows: the custom operators run on the Edge TPU, the others were left behind."""
+    left = Finding(
+        rule="compiled", reason="left on the CPU when the file was compiled", evidence="observed", source="the file"
+    )
+    kept = {op.index for op in subgraph.operators if op.op == rules.COMPILED_OPERATOR}
+    return Prediction(
+        verdicts=tuple(
+            Verdict(index=op.index, mapped=op.index in kept, findings=() if op.index in kept else (left,))
+            for op in subgraph.operators
+        ),
+        segments=tuple((i,) for i in sorted(kept)),
+        rejections=(),
+        cuts=tuple(_cuts(subgraph, kept)),
+        runtime=10,
     )
 
 
@@ -251,6 +271,12 @@ VERSION_REMEDIES = {
     "TRANSPOSE_CONV": "put no ReLU right behind a transposed convolution: concatenate or convolve first, or use PReLU",
     "TILE": "enlarge with RESIZE_NEAREST_NEIGHBOR (a Resizing layer), not UpSampling2D('nearest')",
 }
+
+
+def _runtime(subgraph: Subgraph, operator: Operator) -> int:
+    needed = rules.SUPPORTED[operator.op].runtime
+    int8 = any(t.dtype == "int8" for t in rules.activations(subgraph, operator))
+    return max(needed, rules.INT8_RUNTIME) if int8 else needed
 
 
 def _cuts(subgraph: Subgraph, kept: set[int]) -> list[Cut]:

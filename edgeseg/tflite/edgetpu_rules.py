@@ -25,7 +25,7 @@ Evidence = Literal["documented", "observed", "inferred"]
 QUANTIZED_DTYPES = frozenset({"int8", "uint8"})
 KNOWN_CUSTOM_OPERATORS = frozenset({"PosenetDecoderOp", "TFLite_Detection_PostProcess"})
 COMPILED_OPERATOR = "edgetpu-custom-op"
-NEWEST_KNOWN_TFLITE = (2, 6)
+INT8_RUNTIME = 12  # kWithInt8HostDataTypeSupport in libedgetpu's api/runtime_version.h
 LAST_KNOWN_OPERATOR = "BROADCAST_ARGS"  # the newest in TFLite 2.6, which reserved numbers 140-145
 
 
@@ -189,7 +189,7 @@ def _padding_concat(subgraph: Subgraph, operator: Operator) -> str | None:
         return None
     tensor = constants[0]
     zero = tensor.quantization.zero_points[0] if tensor.quantization else 0
-    if len(inputs) == 2 and len(constants) == 1 and not tensor.is_outside and (tensor.array() == zero).all():
+    if len(inputs) == 2 and len(constants) == 1 and tensor.is_array and (tensor.array() == zero).all():
         return None
     return "joins a constant: only one constant of zeros and one other input are possible"
 
@@ -211,7 +211,7 @@ def _softmax_size(subgraph: Subgraph, operator: Operator) -> str | None:
 
 def _axes(subgraph: Subgraph, operator: Operator) -> set[int]:
     tensor, axes = subgraph.tensor_at(operator, 0), subgraph.tensor_at(operator, 1)
-    if tensor is None or axes is None or not axes.is_constant or axes.is_outside or not tensor.shape:
+    if tensor is None or axes is None or not axes.is_array or not tensor.shape:
         return set()
     return {int(axis) % len(tensor.shape) for axis in axes.array().ravel()}
 
@@ -240,14 +240,14 @@ def _mean_positions(subgraph: Subgraph, operator: Operator) -> str | None:
 
 def _pads_batch(subgraph: Subgraph, operator: Operator) -> str | None:
     tensor, pads = subgraph.tensor_at(operator, 0), subgraph.tensor_at(operator, 1)
-    if tensor is None or pads is None or len(tensor.shape) < 4 or not pads.is_constant or pads.is_outside:
+    if tensor is None or pads is None or len(tensor.shape) < 4 or not pads.is_array or not pads.elements:
         return None
     return "pads the batch" if pads.array()[0].any() else None
 
 
 def _splits_batch(subgraph: Subgraph, operator: Operator) -> str | None:
     tensor, axis = subgraph.tensor_at(operator, 1), subgraph.tensor_at(operator, 0)
-    if tensor is None or axis is None or not axis.is_constant or axis.is_outside or len(tensor.shape) < 4:
+    if tensor is None or axis is None or not axis.is_array or len(tensor.shape) < 4:
         return None
     return "splits the batch" if int(axis.array().ravel()[0]) % len(tensor.shape) == 0 else None
 
@@ -263,7 +263,7 @@ def _strides(subgraph: Subgraph, operator: Operator) -> str | None:
         if operator.options.get(mask):
             return f"uses {mask}"
     strides = subgraph.tensor_at(operator, 3)
-    if strides is None or not strides.is_constant or strides.is_outside:
+    if strides is None or not strides.is_array:
         return None
     return None if (strides.array() == 1).all() else f"strides {strides.array().tolist()}; all must be 1"
 

@@ -97,6 +97,12 @@ class Table:
         start, count = self._vector(field, 1)
         return self._data[start : start + count]
 
+    def contents(self, field: int) -> list[memoryview]:
+        """Returns a vector of strings as views of their bytes; empty where it is absent."""
+        start, count = self._vector(field, 4)
+        self._budget.spend("numbers", count)
+        return [self._bytes(self._follow(start + 4 * i)) for i in range(count)]
+
     def numbers(self, field: int, kind: str) -> tuple[int, ...]:
         """Returns a vector of integers; empty where it is absent."""
         return tuple(self._numbers(field, kind))
@@ -113,6 +119,12 @@ class Table:
         start, count = self._vector(field, _SIZES[kind])
         self._budget.spend("numbers", count)
         return struct.unpack_from(f"<{count}{kind}", self._data, start)
+
+    def _bytes(self, start: int) -> memoryview:
+        size = int(self._unpack("I", start))
+        if start + 4 + size > len(self._data):
+            self._damaged(start)
+        return self._data[start + 4 : start + 4 + size]
 
     def _field(self, field: int) -> int | None:
         entry = 4 + 2 * field

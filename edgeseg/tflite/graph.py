@@ -79,6 +79,13 @@ class Tensor:
         return len(self.data) > 0 or self.is_outside
 
     @property
+    def is_array(self) -> bool:
+        """Whether it is a constant in the flatbuffer whose bytes fill its shape: whether `array` will succeed."""
+        if self.is_outside or not self.data or self.dtype not in _NUMPY_DTYPES:
+            return False
+        return self.elements * np.dtype(self.dtype).itemsize == len(self.data)
+
+    @property
     def is_dynamic(self) -> bool:
         """Whether a dimension is set only at run time."""
         return any(size < 0 for size in (*self.shape_signature, *self.shape))
@@ -104,7 +111,7 @@ class Tensor:
         Raises:
             ModelFileError: The tensor is no constant, its type has no NumPy form, or its bytes do not fill its shape.
         """
-        if self.dtype not in _NUMPY_DTYPES or self.elements * np.dtype(self.dtype).itemsize != len(self.data):
+        if not self.is_array:
             raise ModelFileError(
                 f"tensor {self.index} ({self.name}): {len(self.data)} bytes are no {self.dtype}{list(self.shape)}; "
                 "expected a constant that fills its shape"

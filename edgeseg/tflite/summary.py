@@ -40,7 +40,8 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
     main = graph.main
     prediction = edgetpu.predict(graph, multiple_subgraphs=multiple_subgraphs)
     costs = [cost.operator_cost(main, op) for op in main.operators]
-    reasons = xnnpack.delegated(graph)
+    taken_over = xnnpack.coverage(graph)
+    reasons = taken_over.reasons
     total = cost.graph_cost(graph)
     ops = [
         {
@@ -55,8 +56,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
             "xnnpack_reason": reason,
             "macs": spent.macs,
             "parameter_bytes": spent.parameter_bytes,
-            "shape": list(main.outputs_of(op)[0].shape) if op.outputs else [],
-            "dtype": main.outputs_of(op)[0].dtype if op.outputs else None,
+            "outputs": [{"shape": list(t.shape), "dtype": t.dtype} for t in main.outputs_of(op)],
         }
         for op, verdict, reason, spent in zip(main.operators, prediction.verdicts, reasons, costs, strict=True)
     ]
@@ -76,7 +76,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
         "custom_ops": [op.index for op in cost.custom_operators(graph)],
         "xnnpack": {
             "delegated": sum(reason is None for reason in reasons),
-            "ops": len(reasons),
+            "nodes": taken_over.nodes,
             "macs_share": taken / total.macs if total.macs else None,
         },
         "edgetpu": {
