@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgeseg.cli.options import parse_size
 from edgeseg.cli.output import console
 from edgeseg.errors import EdgesegError, UsageError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def command(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Zoo name, model folder or .tflite; the zoo's default.")
+        str | None, typer.Argument(metavar="MODEL", help="Zoo name, model folder or .tflite; the zoo's default.")
     ] = None,
     camera: Annotated[
         str | None, typer.Option("--camera", metavar="N", help="Camera number, /dev/videoN, csi.")
@@ -80,7 +80,7 @@ def command(
     """  # noqa: D301
     what = _source_name(camera, source)
     _check_limits(frames, seconds)
-    asked_size = _parse_size(size)
+    asked_size = None if size is None else parse_size(size)
 
     import cv2
 
@@ -90,12 +90,13 @@ def command(
     from edgeseg.live.sources import SourceOptions, open_source
     from edgeseg.runtime.labels import load_labels
     from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.zoo import resolve
 
     if stats is not None:
         _check_file(stats)
         ensure_folder(stats.parent)
     segmenter = Segmenter(
-        _model_file(model),
+        resolve(model),
         threads=max(1, min(4, usable_cores() - 1)) if threads is None else threads,
         delegate=delegate,
         labels=None if labels is None else load_labels(labels),
@@ -104,7 +105,7 @@ def command(
         std=std,
     )
     for notice in segmenter.notices:
-        console.print(notice)
+        console.print(notice, soft_wrap=True)
     cv2.setNumThreads(1)  # the cores belong to inference
     sys.setswitchinterval(0.0005)  # inference must not wait 5 ms for another thread's turn
     segmenter.invoke()  # the first inference is slow: not while the first frame waits
@@ -115,21 +116,22 @@ def command(
     except BaseException:
         opened.close()
         raise
-    with console.status("starting") as status:
-        pipeline = Pipeline(
-            segmenter,
-            opened,
-            lambda: open_source(what, options),
-            options=RunOptions(frames=frames, seconds=seconds, sharp=sharp, exit_on_loss=exit_on_loss, legend=legend),
-            notify=console.print,
-            progress=status.update,
-        )
-        failure = _run(pipeline, outputs)
+    pipeline = Pipeline(
+        segmenter,
+        opened,
+        lambda: open_source(what, options),
+        options=RunOptions(frames=frames, seconds=seconds, sharp=sharp, exit_on_loss=exit_on_loss, legend=legend),
+        notify=_notify,
+        progress=_show_progress,
+    )
+    failure = _run(pipeline, outputs)
+    _clear_progress()
     if stats is not None:
         from edgeseg.files import write_json
 
         write_json(stats, pipeline.stats())
-    _print_summary(pipeline.stats())
+    if failure is None or pipeline.frames:
+        _print_summary(pipeline.stats())
     if pipeline.stuck:
         _leave(failure)
     if failure is not None:
@@ -162,6 +164,21 @@ def _leave(failure: EdgesegError | None) -> None:
     os._exit(0 if failure is None else 1)
 
 
+def _show_progress(line: str) -> None:
+    """Rewrites one line of the terminal: a spinner of its own would cost a small board a tenth of a core."""
+    if sys.stderr.isatty():
+        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _clear_progress() -> None:
+    _show_progress("")
+
+
+def _notify(line: str) -> None:
+    _clear_progress()
+    console.print(line, soft_wrap=True, markup=False)
+
+
 def _source_name(camera: str | None, source: str | None) -> str:
     if (camera is None) == (source is None):
         raise typer.BadParameter("give one of --camera N and --source SOURCE")
@@ -175,26 +192,11 @@ def _check_limits(frames: int | None, seconds: float | None) -> None:
         raise UsageError(f"--seconds {seconds}: expected more than 0")
 
 
-def _parse_size(size: str | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", size)
-    if match is None:
-        raise UsageError(f"--size {size}: expected HEIGHTxWIDTH, such as 720x1280")
-    return int(match[1]), int(match[2])
-
-
 def _check_file(path: Path) -> None:
     from edgeseg.errors import OutputError
 
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
-
-
-def _model_file(model: str | None) -> Path:
-    if model is None:
-        raise UsageError("no model: name a .tflite file")
-    return Path(model)
 
 
 def _outputs(
@@ -231,8 +233,10 @@ def _print_summary(stats: dict[str, Any]) -> None:
     stages = stats["stages_ms"]
     console.print(
         f"{stats['frames']} frames in {stats['wall_s']:.1f} s ({stats['fps']:.1f} fps), {stats['dropped']} dropped, "
-        f"{stats['reconnects']} reconnects; ended: {stats['ended']}"
+        f"{stats['reconnects']} reconnects; ended: {stats['ended']}",
+        soft_wrap=True,
+        markup=False,
     )
     parts = [f"{name} {values['p50']:.1f}" for name, values in stages.items() if values["p50"] is not None]
     if parts:
-        console.print(f"ms (p50): {', '.join(parts)}")
+        console.print(f"ms (p50): {', '.join(parts)}", soft_wrap=True)
