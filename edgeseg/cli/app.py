@@ -13,6 +13,7 @@ from edgeseg.cli import (
     bench,
     data,
     inspect,
+    run,
     train,
 )
 from edgeseg.errors import EdgesegError, MissingExtraError
@@ -32,6 +33,7 @@ COMMANDS: dict[str, object] = {
     "train": train,
     "inspect": inspect,
     "bench": bench,
+    "run": run,
 }
 for _name, _module in COMMANDS.items():
     app.command(_name)(_module.command)  # type: ignore[attr-defined]

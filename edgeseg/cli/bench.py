@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,8 +35,9 @@ def command(
     from rich.table import Table
 
     from edgeseg.measure.benchmark import as_json, benchmark
+    from edgeseg.zoo import resolve
 
-    files = [Path(model) for model in models]
+    files = [resolve(model) for model in models]
     with progress_bar() as progress:
         results = benchmark(
             files,
@@ -50,7 +50,7 @@ def command(
         )
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("model", "p50 ms", "p90", "p99", "mean", "min", "ratio", "init", "first", "RSS MB", "runs"):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
+        table.add_column(heading, justify="left" if heading == "model" else "right", overflow="fold")
     for result in results:
         latency, startup = result.latency_ms, result.startup
         figures = (latency.p50, latency.p90, latency.p99, latency.mean, latency.min, result.ratio)
@@ -66,7 +66,7 @@ def command(
     first = results[0]
     host = first.host
     console.print(
-        f"{host.cpu} ({host.machine}), {host.cores} cores; {threads} thread{'s' * (threads > 1)}, {first.delegate}; "
+        f"{host.cpu or 'unknown processor'} ({host.machine}), {host.cores} cores; {threads} thread{'s' * (threads > 1)}, {first.delegate}; "
         f"a {first.frame_size[0]}x{first.frame_size[1]} frame in {first.preprocess_ms:.2f} ms, "
         f"a label map out {first.postprocess_ms:.2f} ms"
     )

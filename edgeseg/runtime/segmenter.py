@@ -276,9 +276,7 @@ class Segmenter:
                 )
             return InputSpec(height=height, width=width, mean=_FLOAT_SPAN, std=_FLOAT_SPAN)
         offset = 128 if tensor.dtype == np.int8 else 0
-        self._notices.append(
-            f"no card: feeding RGB pixels as {tensor.dtype}, as they are; stretched to {height}x{width}"
-        )
+        self._notices.append(f"no card: feeding RGB pixels as {tensor.dtype}, as they are")
         scale = tensor.scale or 1.0
         return InputSpec(height=height, width=width, mean=float(tensor.zero_point + offset), std=1.0 / scale)
 

@@ -1,0 +1,39 @@
+"""The event of a mask: what a robot or a log wants to know of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeseg.card import LabelSet
+from edgeseg.live.outputs.base import Event
+from edgeseg.live.packet import Packet
+
+
+def describe_mask(packet: Packet, labels: LabelSet) -> Event:
+    """Describes a result.
+
+    Args:
+        packet: The result.
+        labels: The classes.
+
+    Returns:
+        {event: "mask", frame, valid, captured, ready, age_ms, classes {name: share of the area}}; without a valid mask
+        {event: "mask", valid: false, reason}. Times are on the clock of `time.monotonic`, in seconds.
+    """
+    if not packet.valid or packet.label_map is None:
+        return {"event": "mask", "valid": False, "reason": packet.reason, "ready": packet.ready}
+    counts = np.bincount(packet.label_map.ravel(), minlength=256)
+    total = packet.label_map.size
+    return {
+        "event": "mask",
+        "valid": True,
+        "frame": packet.index,
+        "captured": packet.captured,
+        "ready": packet.ready,
+        "age_ms": (packet.ready - packet.captured) * 1000,
+        "classes": {
+            name: round(int(count) / total, 5)
+            for name, count in zip(labels.names, counts[: labels.num_classes], strict=True)
+            if count
+        },
+    }

@@ -1,0 +1,56 @@
+"""Pictures from a file, a folder or a glob, in the order of their names."""
+
+from __future__ import annotations
+
+import glob
+import time
+from pathlib import Path
+
+from edgeseg.errors import DataError, SourceError
+from edgeseg.image import IMAGE_SUFFIXES, Uint8, read_image
+
+
+class ImageSource:
+    """Pictures; see `Source`.
+
+    Args:
+        what: A picture, a folder (its pictures, not those of folders in it) or a glob.
+
+    Raises:
+        SourceError: No such file.
+        DataError: No picture in the folder or glob.
+    """
+
+    live = False
+    fps: float | None = None
+
+    def __init__(self, what: str) -> None:
+        self.name = what
+        path = Path(what)
+        if path.is_dir():
+            self.paths = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        elif path.exists():
+            self.paths = [path]
+        else:
+            self.paths = sorted(map(Path, glob.glob(what, recursive=True)))
+            if not self.paths and not any(mark in what for mark in "*?["):
+                raise SourceError(f"source {what}: no such file")
+        if not self.paths:
+            raise DataError(f"source {what} holds no pictures: expected files ending in .jpg, .png, .bmp, ...")
+        self._next = 0
+
+    def read(self, into: Uint8 | None) -> tuple[Uint8, float] | None:
+        """Reads the next picture; see `Source`."""
+        del into
+        if self._next == len(self.paths):
+            return None
+        self._next += 1
+        image = read_image(self.paths[self._next - 1])
+        return image, time.monotonic()
+
+    def frame_name(self) -> str:
+        """The picture's file name without its suffix."""
+        return self.paths[self._next - 1].stem
+
+    def close(self) -> None:
+        """Nothing is held open."""
