@@ -11,7 +11,9 @@ import typer
 from edgeseg import __version__
 from edgeseg.cli import (
     bench,
+    convert,
     data,
+    evaluate,
     inspect,
     run,
     train,
@@ -31,7 +33,9 @@ app.add_typer(data.app, name="data")
 
 COMMANDS: dict[str, object] = {
     "train": train,
+    "convert": convert,
     "inspect": inspect,
+    "eval": evaluate,
     "bench": bench,
     "run": run,
 }
