@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -19,18 +19,18 @@ import numpy as np
 from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach
 from edgeseg.errors import ConversionError
-from edgeseg.image import Float32, Uint8
+from edgeseg.image import Float32, Uint8, fit
 from edgeseg.keras_model import KerasSegmenter, rebuild
 from edgeseg.postprocess import label_map
-from edgeseg.quantize.ptq import calibration_tensors, representative, tensors_digest
+from edgeseg.quantize.ptq import representative, span_input_range, tensors_digest
 from edgeseg.runtime.quiet import captured_output, telling
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.tflite.cost import float_operators, flex_operators
+from edgeseg.tflite.cost import flex_operators, float_operators
 from edgeseg.tflite.graph import Graph, Operator, parse_graph
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-import tensorflow as tf  # noqa: E402
-import tf_keras  # noqa: E402
+import tensorflow as tf
+import tf_keras
 
 Advance = Callable[[int, int], None]
 
@@ -38,25 +38,13 @@ AGREEMENT_IMAGES = 20
 """Pictures on which a file is compared with the network it came from."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Pictures that stand for what the camera will see.
-
-    Attributes:
-        source: Where they come from, for the card.
-        images: Blue-green-red pictures of any size.
-    """
-
-    source: str
-    images: Sequence[Uint8]
-
-
 def convert(
     model: Any,
     card: ModelCard,
     recipe: Recipe,
-    calibration: Calibration,
+    calibration: Iterable[Uint8],
     *,
+    calibration_source: str,
     spec: InputSpec | None = None,
     advance: Advance | None = None,
 ) -> tuple[bytes, ModelCard]:
@@ -66,7 +54,9 @@ def convert(
         model: A Keras 3 network.
         card: Its card. Without an architecture in it (a network made elsewhere) the model is converted as it stands.
         recipe: How to quantize.
-        calibration: Sets the ranges of int8_ptq; for every recipe, agreement is measured on the first of its pictures.
+        calibration: Blue-green-red pictures like those the camera will see. They set the ranges of int8_ptq; for every
+            recipe, agreement is measured on the first of them.
+        calibration_source: Where they come from, for the card.
         spec: Another input size than the card's.
         advance: Called with (done, total) calibration pictures.
 
@@ -80,10 +70,16 @@ def convert(
     """
     spec = spec or card.input
     network = rebuild(tf_keras, model, card, spec) if card.architecture else with_fixed_batch(model, spec)
-    tensors = calibration_tensors(calibration.images, spec)
+    tensors: list[Uint8] = []
+    shown: list[Uint8] = []
+    for image in calibration:
+        tensors.append(fit(image, spec))
+        if len(shown) < AGREEMENT_IMAGES:
+            shown.append(image)
+    span_input_range(tensors)
     graph = run_converter(with_output(network, recipe), recipe, spec, tensors, advance)
     check_operators(parse_graph(graph), recipe)
-    record = CalibrationRecord(source=calibration.source, count=len(tensors), digest=tensors_digest(tensors))
+    record = CalibrationRecord(source=calibration_source, count=len(tensors), digest=tensors_digest(tensors))
     converted = replace(
         card,
         input=spec,
@@ -92,7 +88,7 @@ def convert(
         scores=(),
         name=card.name.replace(f"{card.input.height}x{card.input.width}", f"{spec.height}x{spec.width}"),
     )
-    agreement = measure_agreement(network, attach(graph, converted), spec, calibration.images[:AGREEMENT_IMAGES])
+    agreement = measure_agreement(network, attach(graph, converted), spec, shown)
     converted = replace(converted, agreement=round(agreement, 6))
     return attach(graph, converted), converted
 

@@ -10,11 +10,13 @@ import typer
 
 from edgeseg import __version__
 from edgeseg.cli import (
+    archs,
     bench,
     convert,
     data,
     evaluate,
     inspect,
+    models,
     run,
     train,
 )
@@ -32,6 +34,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 
 COMMANDS: dict[str, object] = {
+    "models": models,
+    "archs": archs,
     "train": train,
     "convert": convert,
     "inspect": inspect,

@@ -27,7 +27,7 @@ def command(
         typer.Option(help="Folder, glob, manifest, or 'synthetic'; the model's own data set's if not given."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder that a manifest's file names are relative to.")] = None,
-    images: Annotated[int, typer.Option(help="Use at most so many calibration pictures.")] = 100,
+    images: Annotated[int, typer.Option(min=1, help="Use at most so many calibration pictures.")] = 100,
     size: Annotated[str | None, typer.Option(help="Input size, height x width; the model's own if not given.")] = None,
     output: Annotated[str, typer.Option(help="logits, or labels (argmax inside the file).")] = "logits",
     labels: Annotated[
@@ -50,9 +50,9 @@ def command(
 
     quiet_tensorflow()
     from edgeseg.card import Recipe
-    from edgeseg.cli.calibrating import open_images
+    from edgeseg.cli.calibrating import open_calibration_for, spread
     from edgeseg.cli.models_option import load_float_model
-    from edgeseg.convert import convert
+    from edgeseg.convert import AGREEMENT_IMAGES, convert
     from edgeseg.files import write_bytes
 
     if output not in OutputKind.__args__:  # type: ignore[attr-defined]
@@ -65,15 +65,19 @@ def command(
         height, width = parse_size(size)
         spec = replace(spec, height=height, width=width)
     recipe = Recipe(name=recipe_name, output=output)  # type: ignore[arg-type]
-    pictures = open_images(calibration, card, root=data, count=images)
+    pictures = open_calibration_for(card, recipe, calibration, data)
+    count = min(images, pictures.count)
     with progress_bar() as progress:
         advance = advancing(progress, "calibrating" if recipe.is_integer else "converting")
-        content, converted = convert(network, card, recipe, pictures, spec=spec, advance=advance)
+        content, converted = convert(
+            network, card, recipe, spread(pictures, count), calibration_source=pictures.record_source, spec=spec,
+            advance=advance,
+        )  # fmt: skip
     target = out or Path(f"{converted.name}_{recipe.name}.tflite")
     write_bytes(target, content)
     console.print(
         f"{target}: {recipe.name}, {len(content) / 1e6:.2f} MB, agrees with the Keras network on "
-        f"{100 * (converted.agreement or 0):.2f} % of the pixels of {min(20, len(pictures.images))} pictures"
+        f"{100 * (converted.agreement or 0):.2f} % of the pixels of {min(AGREEMENT_IMAGES, count)} pictures"
     )
     emit(
         {

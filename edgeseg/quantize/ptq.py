@@ -9,31 +9,25 @@ import numpy as np
 from edgeseg.card import InputSpec
 from edgeseg.errors import DataError
 from edgeseg.files import digest
-from edgeseg.image import Float32, Uint8, fit, normalise
+from edgeseg.image import Float32, Uint8, normalise
 
 
-def calibration_tensors(images: Sequence[Uint8], spec: InputSpec) -> list[Uint8]:
-    """Fits calibration pictures to the input, and makes the first one span the whole range of a pixel.
+def span_input_range(tensors: Sequence[Uint8]) -> None:
+    """Makes the first calibration tensor span the whole range of a pixel, in place.
 
     The input's quantization is taken from the smallest and largest value seen. With 0 and 255 among them it comes out
     as exactly (pixel - mean) / std, so that the uint8 pixels of a camera are the quantized input as they are. Two
-    pixels of the first picture's first row are set to them; the activations' ranges do not feel it.
+    corners of the first tensor are set to them; the activations' ranges do not feel it.
 
     Args:
-        images: Blue-green-red pictures of any size.
-        spec: The network's input.
-
-    Returns:
-        (height, width, 3) uint8 RGB each.
+        tensors: (height, width, 3) uint8 RGB each, fitted to the input.
 
     Raises:
-        DataError: There is no picture.
+        DataError: There is none.
     """
-    if not images:
+    if not tensors:
         raise DataError("the calibration set has no images: expected at least one, better 100")
-    fitted = [fit(image, spec) for image in images]
-    fitted[0][0, 0], fitted[0][0, -1] = 0, 255
-    return fitted
+    tensors[0][0, 0], tensors[0][0, -1] = 0, 255
 
 
 def tensors_digest(tensors: Sequence[Uint8]) -> str:
