@@ -66,7 +66,8 @@ def command(
     first = results[0]
     host = first.host
     console.print(
-        f"{host.cpu or 'unknown processor'} ({host.machine}), {host.cores} cores; {threads} thread{'s' * (threads > 1)}, {first.delegate}; "
+        f"{host.cpu or 'unknown processor'} ({host.machine}), {host.cores} cores; "
+        f"{threads} thread{'s' * (threads > 1)}, {first.delegate}; "
         f"a {first.frame_size[0]}x{first.frame_size[1]} frame in {first.preprocess_ms:.2f} ms, "
         f"a label map out {first.postprocess_ms:.2f} ms"
     )
