@@ -21,6 +21,7 @@ if os.environ.get("PYTEST_XDIST_WORKER"):  # the workers fill the cores already
     os.environ.update({"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"})
 
 import cv2
+import hypothesis
 import pytest
 from commands import ROOT, run_cli, run_cli_process, run_python
 from painting import TINY_LABELS, make_photo, make_photo_labels
@@ -29,6 +30,10 @@ from edgeseg.image import Uint8, write_image
 
 if os.environ.get("PYTEST_XDIST_WORKER"):
     cv2.setNumThreads(1)
+
+# The same examples on every machine, however slow it is.
+hypothesis.settings.register_profile("edgeseg", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("edgeseg")
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Makes the models of this folder again: `PYTHONPATH=tests python tests/tiny/make.py`.
 
-They tell sky, field and anything else by colour, with one average pooling and one 1x1 convolution of hand-set weights: a
-few kilobytes, and right on the tests' painted pictures. What surrounds a network can so be tested in milliseconds and
-without TensorFlow.
+They tell sky, field and anything else by colour, with one average pooling and one 1x1 convolution of hand-set weights:
+a few kilobytes, and right on the tests' painted pictures. What surrounds a network can so be tested in milliseconds
+and without TensorFlow.
 """
 
 from __future__ import annotations
