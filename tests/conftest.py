@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,67 +21,19 @@ if os.environ.get("PYTEST_XDIST_WORKER"):  # the workers fill the cores already
     os.environ.update({"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"})
 
 import cv2
-import numpy as np
+import hypothesis
 import pytest
+from commands import ROOT, run_cli, run_cli_process, run_python
+from painting import TINY_LABELS, make_photo, make_photo_labels
 
-from edgeseg.cli import main
-from edgeseg.image import Uint8
+from edgeseg.image import Uint8, write_image
 
 if os.environ.get("PYTEST_XDIST_WORKER"):
     cv2.setNumThreads(1)
 
-ROOT = Path(__file__).parent.parent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A command that has ended."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        """What it printed on stdout, which has to be one JSON value and nothing else."""
-        return json.loads(self.stdout)
-
-    @property
-    def error(self) -> str:
-        """The one line of a command that failed as it should: `edgeseg: ...` on stderr, exit 1, silent on stdout."""
-        assert self.exit_code == 1, f"exit code {self.exit_code}, expected 1:\n{self.stderr}"
-        assert self.stdout == ""
-        lines = self.stderr.splitlines()
-        assert len(lines) == 1, f"expected one line on stderr:\n{self.stderr}"
-        assert lines[0].startswith("edgeseg: ")
-        return lines[0].removeprefix("edgeseg: ")
-
-
-def run_cli(*words: object) -> Finished:
-    """Runs `edgeseg WORDS...` in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in words])
-    code = stopped.value.code
-    return Finished(exit_code=code if isinstance(code, int) else 0, stdout=out.getvalue(), stderr=err.getvalue())
-
-
-def run_python(*words: object, timeout_s: float = 120, **environment: str) -> Finished:
-    """Runs `python WORDS...` in a process of its own, in which `edgeseg` is this checkout's."""
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-    )
-    return Finished(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
-
-
-def run_cli_process(*words: object, timeout_s: float = 120, **environment: str) -> Finished:
-    """Runs `edgeseg WORDS...` in a process of its own: what a user's shell sees, C++ libraries' output included."""
-    return run_python("-m", "edgeseg.cli", *words, timeout_s=timeout_s, **environment)
+# The same examples on every machine, however slow it is.
+hypothesis.settings.register_profile("edgeseg", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("edgeseg")
 
 
 @pytest.fixture
@@ -118,20 +65,34 @@ def test_data() -> Path:
     return Path(folder)
 
 
+# === Painted pictures, and models of a few kilobytes that know them ===
+
+
 @pytest.fixture
 def photo() -> Uint8:
     """A little picture, 48x64, blue-green-red: sky over a field, a house with a red roof, a grey road."""
     return make_photo(48, 64)
 
 
-def make_photo(height: int, width: int) -> Uint8:
-    """Paints the picture of `photo` at any size."""
-    image = np.empty((height, width, 3), np.uint8)
-    horizon = height // 3
-    image[:horizon] = (230, 180, 120)
-    image[horizon:] = (60, 150, 80)
-    image[horizon // 2 : horizon * 2, width // 8 : width // 3] = (150, 170, 190)
-    image[horizon // 3 : horizon // 2, width // 8 : width // 3] = (40, 40, 200)
-    image[horizon:, width * 5 // 8 : width * 7 // 8] = (110, 110, 110)
-    grain = np.random.default_rng(7).integers(-6, 7, image.shape)
-    return np.clip(image + grain, 0, 255).astype(np.uint8)
+@pytest.fixture
+def tiny_model() -> Path:
+    """An int8 model for 48x64 pictures such as `photo`, with its card (see tests/tiny/make.py)."""
+    return ROOT / "tests/tiny/colours_tiny_paint_48x64_int8_ptq.tflite"
+
+
+@pytest.fixture
+def tiny_float_model() -> Path:
+    """The float32 model beside `tiny_model`."""
+    return ROOT / "tests/tiny/colours_tiny_paint_48x64_float32.tflite"
+
+
+@pytest.fixture
+def tiny_dataset(tmp_path: Path) -> Path:
+    """A plain folder data set with a split "val" of three painted pictures and their exact labels."""
+    root = tmp_path / "tiny_dataset"
+    for index, (height, width) in enumerate([(48, 64), (96, 128), (72, 96)]):
+        write_image(root / f"images/val/{index}.png", make_photo(height, width))
+        write_image(root / f"labels/val/{index}.png", make_photo_labels(height, width))
+    colors = [list(color) for color in TINY_LABELS.colors]
+    (root / "labels.json").write_text(json.dumps({"names": TINY_LABELS.names, "colors": colors}))
+    return root

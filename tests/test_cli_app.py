@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import ROOT
+from commands import ROOT
 
 from edgeseg import __version__
 from edgeseg.cli import app as program

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import make_photo
 from hypothesis import given
 from hypothesis import strategies as st
+from painting import make_photo
 from PIL import Image
 
 from edgeseg.card import InputSpec, LabelSet

@@ -17,6 +17,7 @@ from edgeseg.cli import (
     evaluate,
     inspect,
     models,
+    report,
     run,
     train,
 )
@@ -42,6 +43,7 @@ COMMANDS: dict[str, object] = {
     "eval": evaluate,
     "bench": bench,
     "run": run,
+    "report": report,
 }
 for _name, _module in COMMANDS.items():
     app.command(_name)(_module.command)  # type: ignore[attr-defined]

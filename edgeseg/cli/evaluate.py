@@ -34,19 +34,14 @@ def command(
       edgeseg eval runs/camvid/model.keras --data camvid
       edgeseg eval camvid_int8.tflite --data camvid --threads 4 --json scores.json
     """  # noqa: D301
-    from edgeseg.cli.models_option import open_segment
+    from edgeseg.cli.models_option import check_classes, open_segment
     from edgeseg.data.layouts import open_dataset
-    from edgeseg.errors import DataError
     from edgeseg.measure.evaluate import evaluate
 
     dataset = open_dataset(data, split, layout)
     preprocessing = {k: v for k, v in (("resize", resize), ("mean", mean), ("std", std)) if v is not None}
     path, segment, names, _ = open_segment(model, threads=threads, delegate=delegate, labels=labels, **preprocessing)
-    if names.num_classes != dataset.labels.num_classes:
-        raise DataError(
-            f"{path} has {names.num_classes} classes, the {dataset.name} data set has {dataset.labels.num_classes}: "
-            "score it on the data set it was trained for"
-        )
+    check_classes(path, names, dataset)
     with progress_bar() as progress:
         scores = evaluate(segment, dataset, limit=limit, advance=advancing(progress, f"scoring {path.name}"))
     width = max(map(len, scores.class_iou))

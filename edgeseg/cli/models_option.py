@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgeseg.card import LabelSet, ModelCard
+    from edgeseg.data.dataset import Dataset
     from edgeseg.image import Uint8
 
 
@@ -85,3 +86,18 @@ def open_segment(
         return segmenter.segment(image, height, width, sharp=True)
 
     return path, segment, segmenter.labels, segmenter.card
+
+
+def check_classes(path: Path, labels: LabelSet, dataset: Dataset) -> None:
+    """Refuses to score a model on a data set with another number of classes.
+
+    Raises:
+        DataError: The numbers differ.
+    """
+    from edgeseg.errors import DataError
+
+    if labels.num_classes != dataset.labels.num_classes:
+        raise DataError(
+            f"{path} has {labels.num_classes} classes, the {dataset.name} data set has {dataset.labels.num_classes}: "
+            "score it on the data set it was trained for"
+        )

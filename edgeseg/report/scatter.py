@@ -176,9 +176,10 @@ def _mark(result: Result, point: tuple[float, float], on_front: bool) -> str:
     )
 
 
-def _label_texts(results: Sequence[Result], named: bool) -> list[str]:
+def _label_texts(results: Sequence[Result], named: bool) -> list[tuple[str, ...]]:
+    """Returns what may stand beside each point, the best first."""
     return [
-        f"{number} {_middle_cut(name)}" if named else str(number)
+        (f"{number} {_middle_cut(name)}", str(number)) if named else (str(number),)
         for number, name in enumerate(short_names(results), start=1)
     ]
 
@@ -188,15 +189,17 @@ def _middle_cut(name: str) -> str:
     return name if len(name) <= _MAX_LABEL else f"{name[: half - 1]}…{name[-half:]}"
 
 
-def _labels(texts: list[str], points: list[tuple[float, float]], width: int, height: int) -> list[str]:
+def _labels(texts: list[tuple[str, ...]], points: list[tuple[float, float]], width: int, height: int) -> list[str]:
     """Puts every label where it covers the least of the marks, the other labels and the frame."""
-    taken = [_Box(left=px - 9, top=py - 9, right=px + 9, bottom=py + 9) for px, py in points]
+    taken = [_Box(left=px - 8, top=py - 8, right=px + 8, bottom=py + 8) for px, py in points]
+
+    def covered(box: _Box) -> float:
+        return sum(box.overlap(other) for other in taken) + _outside(box, width, height)
+
     lines = []
-    for text, point in zip(texts, points, strict=True):
-        box, anchor = min(
-            _places(point, len(text) * _TEXT_WIDTH),
-            key=lambda place: sum(place[0].overlap(other) for other in taken) + 4 * _outside(place[0], width, height),
-        )
+    for choices, point in zip(texts, points, strict=True):
+        places = [(covered(box), text, box, anchor) for text in choices for box, anchor in _places(point, text)]
+        _, text, box, anchor = next((place for place in places if place[0] < 1), min(places, key=lambda p: p[0]))
         taken.append(box)
         at = {"start": box.left, "middle": (box.left + box.right) / 2, "end": box.right}[anchor]
         lines.append(
@@ -205,8 +208,8 @@ def _labels(texts: list[str], points: list[tuple[float, float]], width: int, hei
     return lines
 
 
-def _places(point: tuple[float, float], size: float) -> list[tuple[_Box, str]]:
-    px, py = point
+def _places(point: tuple[float, float], text: str) -> list[tuple[_Box, str]]:
+    (px, py), size = point, len(text) * _TEXT_WIDTH
     far, half = _RADIUS + 5, _TEXT_HEIGHT / 2
 
     def box(left: float, middle: float) -> _Box:

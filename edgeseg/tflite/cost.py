@@ -49,6 +49,13 @@ def graph_cost(graph: Graph) -> Cost:
     return Cost(macs=total.macs, parameter_bytes=sum(constants.values()), activation_bytes=total.activation_bytes)
 
 
+def parameter_count(graph: Graph) -> int:
+    """Returns how many weights and biases the operators read; constants that give shapes or axes are not counted."""
+    main = graph.main
+    constants = {t.index: t for op in main.operators for t in main.inputs_of(op) if t.is_constant}
+    return sum(t.elements for t in constants.values() if t.is_float or t.quantization is not None)
+
+
 def _macs(subgraph: Subgraph, operator: Operator) -> int:
     outputs = subgraph.outputs_of(operator)
     weights = subgraph.tensor_at(operator, 1)

@@ -1,0 +1,162 @@
+"""`edgeseg report`: accuracy against latency of several models."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeseg.card import ModelCard
+    from edgeseg.image import Uint8
+    from edgeseg.measure.benchmark import Benchmark
+    from edgeseg.measure.evaluate import Evaluation
+    from edgeseg.report.results import Report, Result
+
+
+def command(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Zoo names and model folders, of which all files, or .tflite files."),
+    ],
+    data: Annotated[Path, typer.Option(help="Folder of the data set.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html, .md, .csv and .json.")],
+    split: Annotated[str, typer.Option(help="Split to score.")] = "val",
+    layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
+    limit: Annotated[int | None, typer.Option(help="Score only so many pictures, evenly spread.", min=1)] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads for inference.", min=1)] = 1,
+    delegate: Annotated[str | None, typer.Option(help="edgetpu, xnnpack, none, or a library's path.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Class names of files without a card: a file, or voc ...")] = None,
+    examples: Annotated[int, typer.Option(help="Pictures to show.", min=0)] = 3,
+    json: JsonOption = None,
+) -> None:
+    """Score and time models, and write the comparison as HTML, Markdown, CSV and JSON.
+
+    \b
+    Examples:
+      edgeseg report camvid --data camvid -o out/report
+      edgeseg report float32.tflite int8.tflite --data camvid --split test -o out/report --threads 4
+      edgeseg report models/*/ --data camvid --limit 20 -o out/report
+    """  # noqa: D301
+    from datetime import datetime, timezone
+
+    from edgeseg import __version__
+    from edgeseg.cli.models_option import check_classes, open_segment
+    from edgeseg.data.layouts import open_dataset
+    from edgeseg.files import ensure_folder
+    from edgeseg.host import host_info
+    from edgeseg.measure.benchmark import benchmark
+    from edgeseg.measure.evaluate import evaluate
+    from edgeseg.report.examples import make_examples
+    from edgeseg.report.record import report_record
+    from edgeseg.report.results import Report
+    from edgeseg.report.write import write_report
+
+    dataset = open_dataset(data, split, layout)
+    opened = [
+        open_segment(str(file), threads=threads, delegate=delegate, labels=labels)
+        for model in models
+        for file in model_files(model)
+    ]
+    for path, _, names, _ in opened:
+        check_classes(path, names, dataset)
+    ensure_folder(out)
+    with progress_bar() as progress:
+        scores = [
+            evaluate(segment, dataset, limit=limit, advance=advancing(progress, f"scoring {path.name}"))
+            for path, segment, _, _ in opened
+        ]
+        speeds = benchmark(
+            [path for path, *_ in opened], threads=threads, delegate=delegate, advance=advancing(progress, "timing")
+        )
+    captions: list[tuple[str, Callable[[Uint8, int, int], Uint8]]] = [(path.stem, call) for path, call, *_ in opened]
+    report = Report(
+        dataset=dataset.name,
+        split=split,
+        images=scores[0].images,
+        results=tuple(
+            _result(path, card, score, speed)
+            for (path, _, _, card), score, speed in zip(opened, scores, speeds, strict=True)
+        ),
+        host=host_info(),
+        command=_command(models, data, out, split, layout, limit, threads, delegate, labels, examples),
+        version=__version__,
+        created=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        examples=make_examples(dataset, captions, examples),
+    )
+    written = write_report(report, out)
+    _print_table(report)
+    console.print(f"written: {', '.join(map(str, written))}", soft_wrap=True)
+    emit({"files": list(map(str, written)), **report_record(report)}, json)
+
+
+def model_files(model: str) -> list[Path]:
+    """Returns the .tflite files that a user means: one, or all of a model folder or zoo model."""
+    from edgeseg import zoo
+
+    path = zoo.resolve(model, kind="tflite")
+    if Path(model).is_file():
+        return [path]
+    return sorted(file for file in path.parent.glob("*.tflite") if not file.stem.endswith("_edgetpu"))
+
+
+def _result(path: Path, card: ModelCard | None, score: Evaluation, speed: Benchmark) -> Result:
+    from edgeseg.report.results import Result
+    from edgeseg.tflite.cost import graph_cost, parameter_count
+    from edgeseg.tflite.graph import read_graph
+
+    graph = read_graph(path)
+    _, height, width, _ = graph.main.tensors[graph.main.inputs[0]].shape
+    return Result(
+        model=path.stem,
+        file=str(path),
+        recipe=card.recipe.name if card else "",
+        input_size=(height, width),
+        miou=score.miou,
+        pixel_accuracy=score.pixel_accuracy,
+        class_iou=tuple(score.class_iou.items()),
+        latency_ms=speed.latency_ms.p50,
+        latency_p90_ms=speed.latency_ms.p90,
+        bytes=path.stat().st_size,
+        threads=speed.threads,
+        delegate=speed.delegate,
+        parameters=parameter_count(graph),
+        macs=graph_cost(graph).macs,
+        noise=speed.noise,
+    )
+
+
+def _command(
+    models: list[str], data: Path, out: Path, split: str, layout: str, limit: int | None, threads: int,
+    delegate: str | None, labels: str | None, examples: int,
+) -> str:  # fmt: skip
+    options = {
+        "--data": data, "--split": split, "--layout": layout, "--limit": limit, "--threads": threads,
+        "--delegate": delegate, "--labels": labels, "--examples": examples, "--out": out,
+    }  # fmt: skip
+    given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    return shlex.join(["edgeseg", "report", *models, *given])
+
+
+def _print_table(report: Report) -> None:
+    from rich.table import Table
+
+    from edgeseg.report.figures import megabytes, noise_lines, percent, three_figures
+    from edgeseg.report.results import pareto_front
+
+    front = pareto_front(report.results)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("model", "recipe", "mIoU %", "pixel acc. %", "p50 ms", "MB", "best"):
+        table.add_column(heading, justify="left" if heading in ("model", "recipe") else "right")
+    for index, r in enumerate(report.results):
+        figures = (percent(r.miou), percent(r.pixel_accuracy), three_figures(r.latency_ms), megabytes(r.bytes))
+        table.add_row(r.model, r.recipe or "unknown", *figures, "*" if index in front else "")
+    console.print(table)
+    for line in noise_lines(report):
+        console.print(f"noisy: {line}")

@@ -1,0 +1,57 @@
+"""Pictures to look at: the data set's, its labels, and what each model makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from edgeseg.card import LabelSet
+from edgeseg.data.dataset import Dataset
+from edgeseg.image import Uint8, colorize
+from edgeseg.report.results import Example, Panel
+
+_WIDTH = 480
+_COLOUR_SHARE = 0.6
+_JPEG_QUALITY = 85
+
+Segment = Callable[[Uint8, int, int], Uint8]
+"""segment(picture, height, width) -> label map of that size."""
+
+
+def make_examples(dataset: Dataset, models: Sequence[tuple[str, Segment]], count: int) -> tuple[Example, ...]:
+    """Runs the models on `count` pictures, evenly spread over the data set.
+
+    Args:
+        dataset: Pictures and labels.
+        models: Caption and segmentation of each model.
+        count: How many pictures; 0 for none.
+    """
+    count = min(count, len(dataset))
+    examples = []
+    for index in np.linspace(0, len(dataset) - 1, count + 2)[1:-1].round().astype(int):
+        image, truth = dataset.load(int(index))
+        panels = [Panel(caption="picture", jpeg=_jpeg(image))]
+        panels.append(Panel(caption="labels", jpeg=_jpeg(paint_over(image, truth, dataset.labels))))
+        for caption, segment in models:
+            painted = paint_over(image, segment(image, *truth.shape), dataset.labels)
+            panels.append(Panel(caption=caption, jpeg=_jpeg(painted)))
+        examples.append(Example(name=dataset.images[int(index)].name, panels=tuple(panels)))
+    return tuple(examples)
+
+
+def paint_over(image: Uint8, label_map: Uint8, labels: LabelSet) -> Uint8:
+    """Lays the classes' colours over a picture; pixels without a class stay as they are."""
+    mixed = cv2.addWeighted(colorize(label_map, labels), _COLOUR_SHARE, image, 1 - _COLOUR_SHARE, 0)
+    painted: Uint8 = np.where((label_map < labels.num_classes)[:, :, None], mixed, image).astype(np.uint8, copy=False)
+    return painted
+
+
+def _jpeg(image: Uint8) -> bytes:
+    height, width = image.shape[:2]
+    if width > _WIDTH:
+        size = (_WIDTH, max(1, round(height * _WIDTH / width)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return data.tobytes()

@@ -1,0 +1,63 @@
+"""`edgeseg report` on little models and painted pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from painting import TINY_LABELS, make_photo, make_photo_labels
+
+from edgeseg.report.examples import paint_over
+
+FILES = ["report.csv", "report.html", "report.json", "report.md"]
+
+
+def test_two_models_are_compared(
+    cli, tmp_path: Path, tiny_model: Path, tiny_float_model: Path, tiny_dataset: Path
+) -> None:
+    done = cli("report", tiny_model, tiny_float_model, "--data", tiny_dataset, "-o", tmp_path / "out", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
+    first, second = done.json["results"]
+    assert (first["recipe"], second["recipe"]) == ("int8_ptq", "float32")
+    assert first["miou"] > 0.9
+    assert set(first["class_iou"]) == set(TINY_LABELS.names)
+    assert first["latency_ms"] > 0
+    assert first["bytes"] == tiny_model.stat().st_size
+    assert first["parameters"] == 12  # three inputs, three classes, three biases
+    assert first["macs"] == 24 * 32 * 9
+    assert done.json["images"] == 3
+    written = json.loads((tmp_path / "out/report.json").read_text())
+    assert written == {key: value for key, value in done.json.items() if key != "files"}
+    assert (tmp_path / "out/report.html").read_text().count("<figure>") == 3 * 4
+
+
+def test_the_command_in_the_report_makes_it_again(cli, tmp_path: Path, tiny_model: Path, tiny_dataset: Path) -> None:
+    words = ["report", tiny_model, "--data", tiny_dataset, "--limit", 1, "--examples", 0, "-o", tmp_path / "my out"]
+    once = cli(*words, "--json").json
+    assert once["images"] == 1
+    assert once["command"].endswith(f"--out '{tmp_path}/my out'")
+    assert "--limit 1 --threads 1 --examples 0" in once["command"]
+
+
+def test_a_folder_means_all_its_files(cli, tmp_path: Path, tiny_model: Path, tiny_dataset: Path) -> None:
+    done = cli("report", tiny_model.parent, "--data", tiny_dataset, "-o", tmp_path / "out", "--examples", 0, "--json")
+    assert [r["recipe"] for r in done.json["results"]] == ["float32", "int8_ptq"]
+
+
+def test_nothing_is_written_when_an_input_is_wrong(cli, tmp_path: Path, tiny_model: Path, tiny_dataset: Path) -> None:
+    out = tmp_path / "out"
+    assert "no such file" in cli("report", tmp_path / "absent.tflite", "--data", tiny_dataset, "-o", out).error
+    assert "no such folder" in cli("report", tiny_model, "--data", tmp_path / "absent", "-o", out).error
+    (tiny_dataset / "labels.json").write_text('{"names": ["a", "b"]}')
+    assert (
+        "has 3 classes, the folder data set has 2" in cli("report", tiny_model, "--data", tiny_dataset, "-o", out).error
+    )
+    assert not out.exists()
+
+
+def test_colours_are_laid_over_classes_and_not_over_what_has_none() -> None:
+    image, label_map = make_photo(48, 64), make_photo_labels(48, 64)
+    label_map[:10] = 255
+    painted = paint_over(image, label_map, TINY_LABELS)
+    assert np.array_equal(painted[:10], image[:10])
+    assert np.abs(painted[40, 2].astype(int) - (0.6 * np.array([35, 142, 107]) + 0.4 * image[40, 2])).max() <= 1
