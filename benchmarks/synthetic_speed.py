@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import time
 
-import cv2
+import cv2  # noqa: TID253
 
 from edgeseg.data import synthetic
 
