@@ -90,3 +90,45 @@ def synth(
         },
         json,
     )
+
+
+@app.command("manifest")
+def manifest(
+    out: Annotated[Path, typer.Argument(metavar="FILE.json", help="The manifest; its name becomes the set's.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that the pictures lie under; the synthetic set if not given.")
+    ] = None,
+    images: Annotated[str, typer.Option(metavar="GLOB", help="Which pictures under the folder.")] = "**/*",
+    count: Annotated[int, typer.Option(min=1, help="How many, evenly spaced.")] = 100,
+    licence: Annotated[str, typer.Option(help="Terms of the pictures.")] = "",
+    size: Annotated[str, typer.Option(metavar="HxW", help="Size of synthetic pictures.")] = "256x320",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of synthetic pictures.")] = 0,
+    json: JsonOption = None,
+) -> None:
+    """Writes the manifest of a calibration set: which pictures, pinned by digests.
+
+    \b
+    Examples:
+      edgeseg data manifest calibration/yard.json --data photos --images "2024/*.jpg" --licence CC-BY-4.0
+      edgeseg data manifest calibration/aerial.json --count 200 --seed 7
+    """  # noqa: D301
+    from edgeseg.cli.options import parse_size
+    from edgeseg.data.calibration import files_manifest, spaced, synthetic_manifest
+    from edgeseg.data.dataset import check_folder
+    from edgeseg.errors import DataError, UsageError
+    from edgeseg.files import write_json
+    from edgeseg.image import IMAGE_SUFFIXES
+
+    if out.suffix != ".json":
+        raise UsageError(f"manifest {out}: expected a name that ends in .json")
+    if data is None:
+        written = synthetic_manifest(out.stem, seed, count, parse_size(size), licence or "rendered, free of rights")
+    else:
+        root = check_folder(data)
+        files = [path for path in sorted(root.glob(images)) if path.suffix.lower() in IMAGE_SUFFIXES]
+        if not files:
+            raise DataError(f"{root} has no images that match '{images}': expected at least one")
+        written = files_manifest(out.stem, root, spaced(files, count), licence)
+    write_json(out, written)
+    console.print(f"{out}: {written['kind']}, digest {written['digest'][:12]}")
+    emit({"file": str(out), "kind": written["kind"], "digest": written["digest"]}, json)

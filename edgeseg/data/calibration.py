@@ -9,7 +9,8 @@ A manifest, `calibration/<name>.json`, pins a set down. Two kinds:
   differently. Levels off by more than `LEVEL_TOLERANCE` mean another renderer, and are an error.
 
 `"digest"` is the SHA-256 of the rest of the manifest (`manifest_digest`), so that an edited one is noticed; manifests
-written by hand may leave it out. The digest of what a network really was fed goes into the model's card.
+written by hand may leave it out. `"note"` may say anything. The digest of what a network really was fed goes into the
+model's card.
 """
 
 from __future__ import annotations

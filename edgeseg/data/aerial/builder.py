@@ -176,14 +176,15 @@ class Builder:
             }
         )
 
-    def vehicle(self, rng: Rng, x: float, y: float, angle: float, *, speed: float = 0.0, lorries: float = 0.1) -> None:
-        """Adds a vehicle, moved along by `speed` times the time."""
+    def vehicle(
+        self, rng: Rng, x: float, y: float, angle: float, *, moving: bool = False, lorries: float = 0.1
+    ) -> None:
+        """Adds a vehicle; where one stands, nothing else does."""
         kind: VehicleName = "lorry" if rng.random() < lorries else "van" if rng.random() < 0.15 else "car"
         colour = palette.car_paint(rng)
-        x, y = x + speed * self.time * math.cos(angle), y + speed * self.time * math.sin(angle)
-        if not speed:
+        if not moving:
             self.take(x, y, 1.6, 1.6)
-        self._vehicles.append({"x": x, "y": y, "angle": angle, "kind": kind, "colour": colour, "speed": speed})
+        self._vehicles.append({"x": x, "y": y, "angle": angle, "kind": kind, "colour": colour})
 
     def person(self, rng: Rng, x: float, y: float, *, angle: float | None = None) -> None:
         """Adds somebody if the place is free; with a direction they walk, otherwise they stand."""

@@ -141,7 +141,7 @@ def _water_colour(canvas: Canvas, material: Material, at: tuple[Float32, Float32
     slope_x, slope_y = (sun[0] - dx / far) / half_z, (sun[1] - dy / far) / half_z
     glitter = np.exp(-((slope_x - ripple_x) ** 2 + (slope_y - ripple_y) ** 2) / 0.012) * canvas.light.direct * 150
     base, sky = np.array(material.base, np.float32), np.array(canvas.light.sky, np.float32)
-    colours: Float32 = base + (sky - base) * mirror[:, None] + glitter[:, None] + 60 * ripple_x[:, None]
+    colours: Float32 = base + (sky - base) * mirror[:, None] + glitter[:, None] + 45 * ripple_x[:, None]
     return colours.astype(np.float32)
 
 

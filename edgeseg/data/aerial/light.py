@@ -38,7 +38,7 @@ class Light:
         elevation, azimuth = float(rng.uniform(24, 68)), float(rng.uniform(0, math.tau))
         low = max(0.0, (45 - elevation) / 21)
         exposure, warmth = (
-            float(rng.normal(1.02, 0.13)),
+            float(rng.normal(1.1, 0.14)),
             float(rng.normal(0.03, 0.05)) + (0 if overcast else 0.07 * low),
         )
         level = float(np.clip(exposure, 0.7, 1.35)) * (0.92 if overcast else 1.08)

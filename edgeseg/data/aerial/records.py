@@ -111,14 +111,13 @@ class Tree:
 
 @dataclass(frozen=True, kw_only=True)
 class Vehicle:
-    """A car, a van or a lorry; `speed` in metres a second along its heading `angle`."""
+    """A car, a van or a lorry."""
 
     x: float
     y: float
     angle: float
     kind: VehicleName
     colour: Colour
-    speed: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from edgeseg.data.aerial.camera import Points
 from edgeseg.data.aerial.layout import HALF_WIDTHS, PAVEMENT, Grid, RoadName
 from edgeseg.data.aerial.records import Scene
 
+_SLOT = 19.0  # room for one vehicle in a lane, metres
 _MARGIN = 9.0  # how far outside a region things may stand and still be seen or cast a shadow into it, metres
 
 
@@ -121,6 +122,9 @@ class _Network:
         self._strip(axis, index, start, end, -half, half, surface, CARRIAGEWAY)
         for first, last in itertools.pairwise(other):
             self._stretch(axis, index, kind, first, last)
+        if kind != "track":
+            for side in (-1, 1):
+                self._lane(axis, index, side, start, end, half)
 
     def _strip(
         self, axis: int, index: int, start: float, end: float, low: float, high: float, material: int, layer: int
@@ -138,7 +142,7 @@ class _Network:
         start = self._at[1 - axis, first] + HALF_WIDTHS[self._roads[1 - axis, first]]
         end = self._at[1 - axis, last] - HALF_WIDTHS[self._roads[1 - axis, last]]
         if kind == "track":
-            self._traffic(rng, axis, index, start, end, 0.0, 0.15)
+            self._parked(rng, axis, index, start, end, 0.0)
             return
         for side in (-1, 1):
             low, high = sorted((side * half, side * (half + PAVEMENT)))
@@ -147,7 +151,7 @@ class _Network:
             self._markings(rng, axis, index, start, end, half)
         elif rng.random() < 0.6:
             self._dashes(axis, index, start + 3, end - 3, 0.0, 1.6, 2.4)
-        self._traffic(rng, axis, index, start + 3, end - 3, half, 2.2 if kind == "main" else 1.2)
+        self._parked(rng, axis, index, start + 8, end - 8, half)
         for _ in range(int(rng.poisson(1.6))):
             along, beside = float(rng.uniform(start, end)), float(rng.choice([-1, 1]))
             x, y = self._point(axis, index, along, beside * (half + PAVEMENT * float(rng.uniform(0.3, 0.8))))
@@ -177,22 +181,35 @@ class _Network:
                 axis, index, float(begin), float(begin) + length, offset - 0.07, offset + 0.07, self._centre, MARKING
             )
 
-    def _traffic(
-        self, rng: palette.Rng, axis: int, index: int, start: float, end: float, half: float, mean: float
-    ) -> None:
-        turn = math.pi / 2 if axis == 0 else 0.0
-        for side in (-1, 1):
-            along = start + float(rng.exponential(24 / mean))
-            speed = float(rng.uniform(4, 8))
+    def _parked(self, rng: palette.Rng, axis: int, index: int, start: float, end: float, half: float) -> None:
+        """Parks cars on both kerbs between two junctions; on a track, rarely, in the middle."""
+        for side in (-1, 1) if half else (1,):
+            along = start + float(rng.exponential(60 if half else 150))
             while along < end:
-                # traffic keeps to the right: seen along +y the right-hand lane is at +x, seen along +x it is at -y
-                forward = side > 0 if axis == 0 else side < 0
-                angle = turn if forward else turn + math.pi
-                parked = half > 0 and rng.random() < 0.3
-                offset = side * (half - 1.05 if parked else half / 2)
-                x, y = self._point(axis, index, along, offset)
-                self._builder.vehicle(rng, x, y, angle, speed=0.0 if parked or half == 0 else speed)
-                along += 9 + float(rng.exponential(24 / mean))
+                x, y = self._point(axis, index, along, side * (half + 0.15 if half else 0.0))
+                self._builder.vehicle(rng, x, y, self._direction(axis, side), lorries=0.05 if half else 0.4)
+                along += 6 + float(rng.exponential(60 if half else 150))
+
+    def _lane(self, axis: int, index: int, side: int, start: float, end: float, half: float) -> None:
+        """Fills one lane with traffic that moves as a whole: what is at a place is hashed from place minus way gone."""
+        grid = self._builder.grid
+        speed = 4 + 4 * grid.chance(11, axis, index, side + 1)
+        angle = self._direction(axis, side)
+        sign = 1 if abs(angle - (math.pi / 2 if axis == 0 else 0.0)) < 1 else -1
+        gone = sign * speed * self._builder.time
+        for slot in range(math.floor((start - gone) / _SLOT), math.ceil((end - gone) / _SLOT)):
+            if grid.chance(12, axis, index, side + 1, slot) > (0.5 if half > HALF_WIDTHS["street"] else 0.3):
+                continue
+            rng = grid.rng(13, axis, index, side + 1, slot)
+            along = (slot + 0.5) * _SLOT + float(rng.uniform(-0.2, 0.2)) * _SLOT + gone
+            x, y = self._point(axis, index, along, side * half / 2)
+            self._builder.vehicle(rng, x, y, angle, moving=True)
+
+    @staticmethod
+    def _direction(axis: int, side: int) -> float:
+        """Traffic keeps to the right: seen along +y the right-hand lane is at +x, seen along +x it is at -y."""
+        forward = side > 0 if axis == 0 else side < 0
+        return (math.pi / 2 if axis == 0 else 0.0) + (0.0 if forward else math.pi)
 
     def _point(self, axis: int, index: int, along: float, offset: float) -> tuple[float, float]:
         across = self._at[axis, index] + offset
