@@ -11,6 +11,7 @@ import typer
 from edgeseg import __version__
 from edgeseg.cli import (
     bench,
+    compile,
     data,
     inspect,
     run,
@@ -32,6 +33,7 @@ app.add_typer(data.app, name="data")
 COMMANDS: dict[str, object] = {
     "train": train,
     "inspect": inspect,
+    "compile": compile,
     "bench": bench,
     "run": run,
 }
