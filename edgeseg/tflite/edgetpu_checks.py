@@ -33,15 +33,17 @@ PARAMETERS: dict[str, tuple[int, ...]] = {
 }
 
 MAX_SOFTMAX_ELEMENTS = 16_384
+MAX_FULLY_CONNECTED = 65_536
+MAX_RESHAPE_ELEMENTS = 400_000
 MAX_RESIZE_FACTOR = 4
 MAX_RESIZE_SIDE = 255
 MAX_MEAN_POSITIONS = 16_384
 
 
 def activations(subgraph: Subgraph, operator: Operator) -> list[Tensor]:
-    """Returns the tensors that an operator reads and writes, constants left out."""
+    """Returns the tensors that an operator reads and writes, constants and the state of recurrent layers left out."""
     tensors = (*subgraph.inputs_of(operator), *subgraph.outputs_of(operator))
-    return [t for t in tensors if not t.is_constant]
+    return [t for t in tensors if not t.is_constant and not t.is_variable]
 
 
 def dtype(subgraph: Subgraph, operator: Operator) -> str | None:
@@ -114,7 +116,19 @@ def _axes(subgraph: Subgraph, operator: Operator) -> set[int]:
     tensor, axes = subgraph.tensor_at(operator, 0), subgraph.tensor_at(operator, 1)
     if tensor is None or axes is None or not axes.is_array or not tensor.shape:
         return set()
-    return {int(axis) % len(tensor.shape) for axis in axes.array().ravel()}
+    return {int(axis) % len(tensor.shape) for axis in axes.array().ravel()[: len(tensor.shape)]}
+
+
+def fully_connected_size(subgraph: Subgraph, operator: Operator) -> str | None:
+    """A fully connected layer with too many outputs."""
+    count = subgraph.outputs_of(operator)[0].elements
+    return f"{count} outputs, more than {MAX_FULLY_CONNECTED}" if count > MAX_FULLY_CONNECTED else None
+
+
+def reshape_size(subgraph: Subgraph, operator: Operator) -> str | None:
+    """Reshaping a large tensor."""
+    count = subgraph.outputs_of(operator)[0].elements
+    return f"{count} elements, more than {MAX_RESHAPE_ELEMENTS}" if count > MAX_RESHAPE_ELEMENTS else None
 
 
 def reduces_batch(subgraph: Subgraph, operator: Operator) -> str | None:

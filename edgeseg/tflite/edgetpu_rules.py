@@ -23,7 +23,10 @@ from edgeseg.tflite.graph import Operator, Subgraph
 
 Evidence = Literal["documented", "observed", "inferred"]
 
-KNOWN_CUSTOM_OPERATORS = frozenset({"PosenetDecoderOp", "TFLite_Detection_PostProcess"})
+# Coral's own decoder, and what TFLite's own resolver brings (tensorflow/lite/kernels/register.cc).
+KNOWN_CUSTOM_OPERATORS = frozenset(
+    {"PosenetDecoderOp", "TFLite_Detection_PostProcess", "Mfcc", "AudioSpectrogram", "NumericVerify"}
+)
 COMPILED_OPERATOR = "edgetpu-custom-op"
 INT8_RUNTIME = 12  # kWithInt8HostDataTypeSupport in libedgetpu's api/runtime_version.h
 LAST_KNOWN_OPERATOR = "BROADCAST_ARGS"  # the newest in TFLite 2.6, which reserved numbers 140-145
@@ -189,6 +192,22 @@ RULES: tuple[Rule, ...] = (
         evidence="documented",
         source="Coral",
         remedy="convert with a current converter",
+    ),
+    Rule(
+        name="fully-connected-size",
+        ops=frozenset({"FULLY_CONNECTED"}),
+        check=checks.fully_connected_size,
+        evidence="inferred",
+        source="pairs: 12288 outputs map; changes: split_fc is there for about 100000",
+        remedy="split the layer in two",
+    ),
+    Rule(
+        name="reshape-size",
+        ops=frozenset({"RESHAPE"}),
+        check=checks.reshape_size,
+        evidence="inferred",
+        source="Coral: large ones may not map; #512: 261120 elements map, 587520 do not",
+        remedy="leave the reshape to the host",
     ),
     Rule(
         name="softmax-1d",
