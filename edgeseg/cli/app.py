@@ -12,8 +12,10 @@ from edgeseg import __version__
 from edgeseg.cli import (
     archs,
     bench,
+    compile,
     convert,
     data,
+    demo,
     evaluate,
     inspect,
     models,
@@ -35,11 +37,13 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 
 COMMANDS: dict[str, object] = {
+    "demo": demo,
     "models": models,
     "archs": archs,
     "train": train,
     "convert": convert,
     "inspect": inspect,
+    "compile": compile,
     "eval": evaluate,
     "bench": bench,
     "run": run,

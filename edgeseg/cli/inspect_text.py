@@ -92,18 +92,38 @@ def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
     rest = f"; not {escape(', '.join(left))}" if left else ""
     where = _parts(xnn["nodes"])
     yield f"[bold]XNNPACK[/] (predicted)  {xnn['delegated']} of {len(ops)} operators in {where}{share}{rest}"
-    tpu = result["edgetpu"]
-    if tpu["rejected"]:
+    yield from _edgetpu_verdict(result)
+    if edgetpu:
+        yield from _edgetpu_details(result)
+    elif result["edgetpu"]["rejected"] or result["edgetpu"]["cpu"]:
+        yield "  why, and what to do: --edgetpu"
+    if result["latency_estimates"]:
+        yield "[bold]Latency[/] (rough estimates, fitted to published figures; measure with edgeseg bench)"
+    for guess in result["latency_estimates"]:
+        error = guess["error"]
+        fit = f"fit: {error['median']:.0%} median, {error['worst']:.0%} worst error on {error['figures']} figures"
+        yield f"  about {guess['milliseconds']:7.1f} ms  {guess['label']}  [dim]({fit})[/]"
+
+
+def _edgetpu_verdict(result: Summary) -> Iterator[str]:
+    tpu, ops = result["edgetpu"], result["ops"]
+    if tpu["packages"]:
+        yield f"[bold]Edge TPU[/] (compiled)  {_parts(tpu['subgraphs'])} on it, {tpu['cpu']} operators on the CPU"
+        for package in tpu["packages"]:
+            kinds = ", ".join(dict.fromkeys(program["type"] for program in package["executables"]))
+            compiler = f", compiler {escape(package['compiler_version'])}" if package["compiler_version"] else ""
+            yield (
+                f"  part {package['operator']}: runtime {package['min_runtime_version']} or newer{compiler}; "
+                f"parameters {size(package['cached_bytes'])} cached on the chip, "
+                f"{size(package['streamed_bytes'])} streamed for every frame [dim]({kinds})[/]"
+            )
+    elif tpu["rejected"]:
         yield f"[bold]Edge TPU[/] (predicted)  [red]the compiler refuses the file[/]: {escape(tpu['rejected'])}"
     else:
         yield (
             f"[bold]Edge TPU[/] (predicted)  {tpu['mapped']} of {len(ops)} operators in {_parts(tpu['subgraphs'])}, "
             f"runtime {tpu['runtime']} or newer"
         )
-    if edgetpu:
-        yield from _edgetpu(result)
-    elif tpu["rejected"] or tpu["cpu"]:
-        yield "  why, and what to do: --edgetpu"
 
 
 def _floats(result: Summary) -> Iterator[str]:
@@ -115,7 +135,7 @@ def _floats(result: Summary) -> Iterator[str]:
         yield f"[bold]Float[/]  {len(result['border_ops'])} operators at the border change float to integers or back"
 
 
-def _edgetpu(result: Summary) -> Iterator[str]:
+def _edgetpu_details(result: Summary) -> Iterator[str]:
     tpu = result["edgetpu"]
     staying = [op for op in result["ops"] if not op["mapped"]]
     if not tpu["rejected"]:
@@ -127,6 +147,14 @@ def _edgetpu(result: Summary) -> Iterator[str]:
             yield f"  CPU {where:>7}  {escape(names)}: {escape(reason)} [dim]{known}[/]"
         for cut in tpu["cuts"]:
             yield f"  cut at {escape(cut['tensor'])} ({size(cut['bytes'])}), after operator {cut['producer']}"
+    if memory := tpu["memory"]:
+        crowded = memory["activation_bytes"] > memory["activation_capacity"]
+        yield (
+            f"  memory (estimate)  parameters {size(memory['cached_bytes'])} cached on the chip, "
+            f"{size(memory['streamed_bytes'])} streamed for every frame; activations up to "
+            f"{size(memory['activation_bytes'])} of {size(memory['activation_capacity'])}"
+            f"{': worked in strips, may fail with large activation tensors' if crowded else ''}"
+        )
     for remedy in tpu["remedies"]:
         yield f"  [green]do[/]  {escape(remedy)}"
 

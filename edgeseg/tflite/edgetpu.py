@@ -9,32 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgeseg.tflite import edgetpu_checks as checks
 from edgeseg.tflite import edgetpu_rules as rules
-from edgeseg.tflite import schema
-from edgeseg.tflite.edgetpu_rules import Evidence
+from edgeseg.tflite.edgetpu_package import packages
+from edgeseg.tflite.edgetpu_rejections import Finding
+from edgeseg.tflite.edgetpu_rejections import rejections as found_rejections
 from edgeseg.tflite.graph import Graph, Operator, Subgraph
 from edgeseg.tflite.partition import partition
 
 MORE_THAN_ONE_SUBGRAPH = "behind the cut"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """Something that keeps an operator, or the whole file, off the Edge TPU.
-
-    Attributes:
-        rule: Its name, for programs.
-        reason: In words.
-        evidence: "documented", "observed" or "inferred".
-        source: Where that is written or was seen.
-        remedy: What to do about it; empty where nothing is known.
-    """
-
-    rule: str
-    reason: str
-    evidence: Evidence
-    source: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +54,7 @@ class Prediction:
         rejections: Why the compiler refuses the file; empty where it accepts it.
         cuts: The tensors handed from the Edge TPU to the CPU.
         runtime: Least Edge TPU runtime version that the operators need (10 to 14).
+        is_compiled: The compiler has been over the file already; the verdicts are then facts.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -78,6 +62,7 @@ class Prediction:
     rejections: tuple[Finding, ...]
     cuts: tuple[Cut, ...]
     runtime: int
+    is_compiled: bool = False
 
     @property
     def mapped(self) -> int:
@@ -106,8 +91,8 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
     """
     main = graph.main
     if any(op.op == rules.COMPILED_OPERATOR for op in main.operators):
-        return _compiled(main)
-    rejections = tuple(_rejections(graph))
+        return _compiled(graph)
+    rejections = tuple(found_rejections(graph))
     findings = [_findings(main, op) for op in main.operators]
     if rejections:
         whole = Finding(rule="rejected", reason="the compiler refuses the file", evidence="observed", source="")
@@ -137,8 +122,9 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
     )
 
 
-def _compiled(subgraph: Subgraph) -> Prediction:
+def _compiled(graph: Graph) -> Prediction:
     """Returns what a compiled file shows: the custom operators run on the Edge TPU, the others were left behind."""
+    subgraph = graph.main
     left = Finding(
         rule="compiled", reason="left on the CPU when the file was compiled", evidence="observed", source="the file"
     )
@@ -151,7 +137,8 @@ def _compiled(subgraph: Subgraph) -> Prediction:
         segments=tuple((i,) for i in sorted(kept)),
         rejections=(),
         cuts=tuple(_cuts(subgraph, kept)),
-        runtime=10,
+        runtime=max(package.min_runtime_version for package in packages(graph)),
+        is_compiled=True,
     )
 
 
@@ -168,7 +155,7 @@ def _findings(subgraph: Subgraph, operator: Operator) -> tuple[Finding, ...]:
                 remedy=rules.REPLACEMENTS.get(operator.op, ""),
             ),
         )
-    if not subgraph.outputs_of(operator) or not rules.activations(subgraph, operator):
+    if not subgraph.outputs_of(operator) or not checks.activations(subgraph, operator):
         return (
             Finding(rule="no-activation", reason="computes nothing from the input", evidence="inferred", source=""),
         )
@@ -181,101 +168,9 @@ def _findings(subgraph: Subgraph, operator: Operator) -> tuple[Finding, ...]:
     )
 
 
-def _rejections(graph: Graph) -> list[Finding]:
-    """Returns what makes the compiler refuse the whole file."""
-    main = graph.main
-    found: list[Finding] = []
-    used = [t for op in main.operators for t in (*main.inputs_of(op), *main.outputs_of(op))]
-    if not any(
-        t.dtype in rules.QUANTIZED_DTYPES and t.quantization for op in main.operators for t in main.outputs_of(op)
-    ):
-        found.append(
-            Finding(
-                rule="quantized",
-                reason="Model not quantized: no operator computes in int8 or uint8",
-                evidence="observed",
-                source="#829 and others: 'Invalid model', 'Model not quantized'",
-                remedy="convert it to int8 (edgeseg convert --int8)",
-            )
-        )
-    found += [f for op in main.operators if (f := _dynamic(main, op)) is not None]
-    outside = next((t for t in used if t.is_outside), None)
-    if outside is not None:
-        found.append(
-            Finding(
-                rule="buffers-inside",
-                reason=f"the content of {outside.name} lies outside the flatbuffer: no constant to the compiler",
-                evidence="inferred",
-                source="reports on files of ai-edge-quantizer: 'not constant at compile-time'",
-                remedy="convert with TensorFlow's converter (edgeseg convert)",
-            )
-        )
-    found += [f for op in main.operators if (f := _unknown_version(op)) is not None]
-    return list(dict.fromkeys(found))
-
-
-def _dynamic(subgraph: Subgraph, operator: Operator) -> Finding | None:
-    reason = None
-    for position in rules.SIZES.get(operator.op, ()):
-        size = subgraph.tensor_at(operator, position)
-        if size is not None and not size.is_constant:
-            reason = f"{operator.op} {operator.index} takes a size that is computed at run time ({size.name})"
-    unset = next((t for t in subgraph.outputs_of(operator) if any(side < 0 for side in t.shape)), None)
-    if unset is not None:
-        reason = f"{operator.op} {operator.index} makes {unset.name}, which has no fixed size"
-    if reason is None:
-        return None
-    return Finding(
-        rule="static-shapes",
-        reason=reason,
-        evidence="documented",
-        source="Coral; #829: 'a delegate that only supports static-sized tensors'; tensorflow#57905",
-        remedy="convert with a static batch of 1 (edgeseg convert does)",
-    )
-
-
-def _unknown_version(operator: Operator) -> Finding | None:
-    if operator.is_custom:
-        if operator.op in rules.KNOWN_CUSTOM_OPERATORS | {rules.COMPILED_OPERATOR}:
-            return None
-        return Finding(
-            rule="unknown-custom-operator",
-            reason=f"custom operator {operator.op} is unknown to the compiler",
-            evidence="observed",
-            source="'Encountered unresolved custom op', 'Model failed in Tflite interpreter'",
-            remedy="convert with TFLite's own operators only (edgeseg convert does)",
-        )
-    newest = rules.KNOWN_VERSIONS.get(operator.op, 1)
-    number = schema.OPERATORS.index(operator.op) if operator.op in schema.OPERATORS else len(schema.OPERATORS)
-    if number > schema.OPERATORS.index(rules.LAST_KNOWN_OPERATOR):
-        reason = f"{operator.op} is newer than the compiler of 2021"
-    elif operator.version > newest:
-        reason = (
-            f"{operator.op} version {operator.version} is newer than the compiler of 2021, which knows up to {newest}"
-        )
-    else:
-        return None
-    return Finding(
-        rule="known-version",
-        reason=reason,
-        evidence="inferred",
-        source="#631 #845; versions by date from runtime_version.cc",
-        remedy=VERSION_REMEDIES.get(
-            operator.op, "write the layer with an older operator (edgeseg convert --target edgetpu)"
-        ),
-    )
-
-
-VERSION_REMEDIES = {
-    "CONV_2D": "do without grouped convolutions: use depthwise ones, or slices and several convolutions",
-    "TRANSPOSE_CONV": "put no ReLU right behind a transposed convolution: concatenate or convolve first, or use PReLU",
-    "TILE": "enlarge with RESIZE_NEAREST_NEIGHBOR (a Resizing layer), not UpSampling2D('nearest')",
-}
-
-
 def _runtime(subgraph: Subgraph, operator: Operator) -> int:
     needed = rules.SUPPORTED[operator.op].runtime
-    int8 = any(t.dtype == "int8" for t in rules.activations(subgraph, operator))
+    int8 = any(t.dtype == "int8" for t in checks.activations(subgraph, operator))
     return max(needed, rules.INT8_RUNTIME) if int8 else needed
 
 

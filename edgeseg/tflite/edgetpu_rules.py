@@ -18,12 +18,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeseg.tflite.graph import Operator, Subgraph, Tensor
+from edgeseg.tflite import edgetpu_checks as checks
+from edgeseg.tflite.graph import Operator, Subgraph
 
 Evidence = Literal["documented", "observed", "inferred"]
 
-QUANTIZED_DTYPES = frozenset({"int8", "uint8"})
-KNOWN_CUSTOM_OPERATORS = frozenset({"PosenetDecoderOp", "TFLite_Detection_PostProcess"})
+# Coral's own decoder, and what TFLite's own resolver brings (tensorflow/lite/kernels/register.cc).
+KNOWN_CUSTOM_OPERATORS = frozenset(
+    {"PosenetDecoderOp", "TFLite_Detection_PostProcess", "Mfcc", "AudioSpectrogram", "NumericVerify"}
+)
 COMPILED_OPERATOR = "edgetpu-custom-op"
 INT8_RUNTIME = 12  # kWithInt8HostDataTypeSupport in libedgetpu's api/runtime_version.h
 LAST_KNOWN_OPERATOR = "BROADCAST_ARGS"  # the newest in TFLite 2.6, which reserved numbers 140-145
@@ -80,29 +83,6 @@ KNOWN_VERSIONS: dict[str, int] = {
     "TRANSPOSE_CONV": 3, "UNIDIRECTIONAL_SEQUENCE_LSTM": 3, "UNIDIRECTIONAL_SEQUENCE_RNN": 3, "UNPACK": 4,
 }  # fmt: skip
 
-# Inputs that the compiler must know: weights, biases, sizes, axes.
-PARAMETERS: dict[str, tuple[int, ...]] = {
-    "CONV_2D": (1, 2),
-    "DEPTHWISE_CONV_2D": (1, 2),
-    "EXPAND_DIMS": (1,),
-    "FULLY_CONNECTED": (1, 2),
-    "MEAN": (1,),
-    "PAD": (1,),
-    "PRELU": (1,),
-    "REDUCE_MAX": (1,),
-    "REDUCE_MIN": (1,),
-    "RESHAPE": (1,),
-    "RESIZE_BILINEAR": (1,),
-    "RESIZE_NEAREST_NEIGHBOR": (1,),
-    "SLICE": (1, 2),
-    "SPLIT": (0,),
-    "STRIDED_SLICE": (1, 2, 3),
-    "SUM": (1,),
-    "TILE": (1,),
-    "TRANSPOSE": (1,),
-    "TRANSPOSE_CONV": (0, 1, 3),
-}
-
 # Inputs that set the size of the output: where one is computed, TFLite makes the output's memory at run time, which no
 # delegate takes. A batch of -1 alone, in the shape signature, does no harm: the interpreter runs it as 1 (pairs).
 SIZES: dict[str, tuple[int, ...]] = {
@@ -118,11 +98,6 @@ SIZES: dict[str, tuple[int, ...]] = {
     "TILE": (1,),
     "TRANSPOSE_CONV": (0,),
 }
-
-MAX_SOFTMAX_ELEMENTS = 16_384
-MAX_RESIZE_FACTOR = 4
-MAX_RESIZE_SIDE = 255
-MAX_MEAN_POSITIONS = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,157 +121,6 @@ class Rule:
     remedy: str
 
 
-def activations(subgraph: Subgraph, operator: Operator) -> list[Tensor]:
-    """Returns the tensors that an operator reads and writes, constants left out."""
-    tensors = (*subgraph.inputs_of(operator), *subgraph.outputs_of(operator))
-    return [t for t in tensors if not t.is_constant]
-
-
-def _dtype(subgraph: Subgraph, operator: Operator) -> str | None:
-    wrong = sorted({t.dtype for t in activations(subgraph, operator)} - QUANTIZED_DTYPES)
-    return f"works on {' and '.join(wrong)}, the Edge TPU on int8 and uint8" if wrong else None
-
-
-def _rank(subgraph: Subgraph, operator: Operator) -> str | None:
-    for tensor in activations(subgraph, operator):
-        if any(size > 1 for size in tensor.shape[:-3]):
-            return f"tensor of shape {_size(tensor)}: only the 3 innermost sizes may exceed 1"
-    return None
-
-
-def _parameters(subgraph: Subgraph, operator: Operator) -> str | None:
-    for position in PARAMETERS.get(operator.op, ()):
-        tensor = subgraph.tensor_at(operator, position)
-        if tensor is not None and not tensor.is_constant:
-            return f"input {position} ({tensor.name}) is computed; it must be a constant"
-    return None
-
-
-def _activation(subgraph: Subgraph, operator: Operator) -> str | None:
-    fused = operator.options.get("activation", "NONE")
-    return None if fused == "NONE" else f"has the activation {fused} fused into it"
-
-
-def _dilation(subgraph: Subgraph, operator: Operator) -> str | None:
-    rows, columns = operator.options.get("dilation_h", 1), operator.options.get("dilation_w", 1)
-    return None if rows == columns else f"dilation {rows} in rows and {columns} in columns; they must be equal"
-
-
-def _padding_concat(subgraph: Subgraph, operator: Operator) -> str | None:
-    inputs = subgraph.inputs_of(operator)
-    constants = [t for t in inputs if t.is_constant]
-    if not constants:
-        return None
-    tensor = constants[0]
-    zero = tensor.quantization.zero_points[0] if tensor.quantization else 0
-    if len(inputs) == 2 and len(constants) == 1 and tensor.is_array and (tensor.array() == zero).all():
-        return None
-    return "joins a constant: only one constant of zeros and one other input are possible"
-
-
-def _one_dimensional(subgraph: Subgraph, operator: Operator) -> str | None:
-    out = subgraph.outputs_of(operator)[0]
-    return f"output of shape {_size(out)} is not one-dimensional" if any(s > 1 for s in out.shape[:-1]) else None
-
-
-def _weights_format(subgraph: Subgraph, operator: Operator) -> str | None:
-    form = operator.options.get("weights_format", "DEFAULT")
-    return None if form == "DEFAULT" else f"weights in the format {form}"
-
-
-def _softmax_size(subgraph: Subgraph, operator: Operator) -> str | None:
-    count = subgraph.outputs_of(operator)[0].elements
-    return f"{count} elements, more than {MAX_SOFTMAX_ELEMENTS}" if count > MAX_SOFTMAX_ELEMENTS else None
-
-
-def _axes(subgraph: Subgraph, operator: Operator) -> set[int]:
-    tensor, axes = subgraph.tensor_at(operator, 0), subgraph.tensor_at(operator, 1)
-    if tensor is None or axes is None or not axes.is_array or not tensor.shape:
-        return set()
-    return {int(axis) % len(tensor.shape) for axis in axes.array().ravel()}
-
-
-def _reduces_batch(subgraph: Subgraph, operator: Operator) -> str | None:
-    tensor = subgraph.tensor_at(operator, 0)
-    if tensor is None or len(tensor.shape) < 4:
-        return None
-    return "reduces over the batch" if 0 in _axes(subgraph, operator) and tensor.shape[0] > 1 else None
-
-
-def _mean_depth(subgraph: Subgraph, operator: Operator) -> str | None:
-    tensor = subgraph.tensor_at(operator, 0)
-    if tensor is None or len(tensor.shape) - 1 not in _axes(subgraph, operator) or tensor.shape[-1] % 4 == 0:
-        return None
-    return f"averages over {tensor.shape[-1]} channels, not a multiple of 4"
-
-
-def _mean_positions(subgraph: Subgraph, operator: Operator) -> str | None:
-    tensor = subgraph.tensor_at(operator, 0)
-    count = 1
-    for axis in _axes(subgraph, operator):
-        count *= tensor.shape[axis] if tensor is not None else 1
-    return f"averages over {count} values at once" if count > MAX_MEAN_POSITIONS else None
-
-
-def _pads_batch(subgraph: Subgraph, operator: Operator) -> str | None:
-    tensor, pads = subgraph.tensor_at(operator, 0), subgraph.tensor_at(operator, 1)
-    if tensor is None or pads is None or len(tensor.shape) < 4 or not pads.is_array or not pads.elements:
-        return None
-    return "pads the batch" if pads.array()[0].any() else None
-
-
-def _splits_batch(subgraph: Subgraph, operator: Operator) -> str | None:
-    tensor, axis = subgraph.tensor_at(operator, 1), subgraph.tensor_at(operator, 0)
-    if tensor is None or axis is None or not axis.is_array or len(tensor.shape) < 4:
-        return None
-    return "splits the batch" if int(axis.array().ravel()[0]) % len(tensor.shape) == 0 else None
-
-
-def _packs_batch(subgraph: Subgraph, operator: Operator) -> str | None:
-    out = subgraph.outputs_of(operator)[0]
-    axis = operator.options.get("axis", 0)
-    return "stacks along the batch" if isinstance(axis, int) and out.shape and axis % len(out.shape) == 0 else None
-
-
-def _strides(subgraph: Subgraph, operator: Operator) -> str | None:
-    for mask in ("ellipsis_mask", "new_axis_mask"):
-        if operator.options.get(mask):
-            return f"uses {mask}"
-    strides = subgraph.tensor_at(operator, 3)
-    if strides is None or not strides.is_array:
-        return None
-    return None if (strides.array() == 1).all() else f"strides {strides.array().tolist()}; all must be 1"
-
-
-def _shared_slope(subgraph: Subgraph, operator: Operator) -> str | None:
-    slope = subgraph.tensor_at(operator, 1)
-    if slope is None or not any(size > 1 for size in slope.shape[:-1]):
-        return None
-    return f"slopes of shape {_size(slope)}, not one a channel"
-
-
-def _resize_factor(subgraph: Subgraph, operator: Operator) -> str | None:
-    tensor, out = subgraph.tensor_at(operator, 0), subgraph.outputs_of(operator)[0]
-    if tensor is None or len(tensor.shape) != 4 or len(out.shape) != 4:
-        return None
-    factor = max(out.shape[1] / max(tensor.shape[1], 1), out.shape[2] / max(tensor.shape[2], 1))
-    return f"enlarges {_plane(tensor)} to {_plane(out)}, {factor:.3g} times" if factor > MAX_RESIZE_FACTOR else None
-
-
-def _resize_side(subgraph: Subgraph, operator: Operator) -> str | None:
-    out = subgraph.outputs_of(operator)[0]
-    too_large = any(size > MAX_RESIZE_SIDE for size in out.shape[1:3])
-    return f"makes {_plane(out)}; sides over {MAX_RESIZE_SIDE} are refused" if too_large else None
-
-
-def _size(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "()"
-
-
-def _plane(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape[1:3]))
-
-
 _RESIZE = frozenset({"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"})
 _END_EARLY = (
     "end the model at low-resolution logits (edgeseg convert --target edgetpu) and enlarge the labels on the host"
@@ -308,7 +132,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="dtype",
         ops=_ALL_OPS,
-        check=_dtype,
+        check=checks.dtype,
         evidence="documented",
         source="Coral; status 'Operation is working on an unsupported data type'",
         remedy="convert all of the model to int8 (edgeseg convert --int8), with uint8 or int8 input and output",
@@ -316,15 +140,15 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="rank",
         ops=_ALL_OPS,
-        check=_rank,
+        check=checks.rank,
         evidence="documented",
         source="Coral; #30 #75 #537 #708",
         remedy="use a batch of 1 and at most 4 dimensions (edgeseg convert makes both)",
     ),
     Rule(
         name="parameters-constant",
-        ops=frozenset(PARAMETERS),
-        check=_parameters,
+        ops=frozenset(checks.PARAMETERS),
+        check=checks.parameters,
         evidence="documented",
         source="Coral; #25",
         remedy="make weights, axes and sizes constants of the model",
@@ -332,7 +156,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="no-fused-activation",
         ops=frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION"}),
-        check=_activation,
+        check=checks.activation,
         evidence="documented",
         source="Coral",
         remedy="put the activation before the operator",
@@ -340,7 +164,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="equal-dilation",
         ops=frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"}),
-        check=_dilation,
+        check=checks.dilation,
         evidence="documented",
         source="Coral",
         remedy="dilate rows and columns alike",
@@ -348,7 +172,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="concatenation-constant",
         ops=frozenset({"CONCATENATION"}),
-        check=_padding_concat,
+        check=checks.padding_concat,
         evidence="documented",
         source="Coral",
         remedy="pad with zeros, or add the constant in another way",
@@ -356,7 +180,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="fully-connected-1d",
         ops=frozenset({"FULLY_CONNECTED"}),
-        check=_one_dimensional,
+        check=checks.one_dimensional,
         evidence="documented",
         source="Coral; #27",
         remedy="write the layer as a 1x1 convolution",
@@ -364,15 +188,31 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="fully-connected-format",
         ops=frozenset({"FULLY_CONNECTED"}),
-        check=_weights_format,
+        check=checks.weights_format,
         evidence="documented",
         source="Coral",
         remedy="convert with a current converter",
     ),
     Rule(
+        name="fully-connected-size",
+        ops=frozenset({"FULLY_CONNECTED"}),
+        check=checks.fully_connected_size,
+        evidence="inferred",
+        source="pairs: 12288 outputs map; changes: split_fc is there for about 100000",
+        remedy="split the layer in two",
+    ),
+    Rule(
+        name="reshape-size",
+        ops=frozenset({"RESHAPE"}),
+        check=checks.reshape_size,
+        evidence="inferred",
+        source="Coral: large ones may not map; #512: 261120 elements map, 587520 do not",
+        remedy="leave the reshape to the host",
+    ),
+    Rule(
         name="softmax-1d",
         ops=frozenset({"SOFTMAX"}),
-        check=_one_dimensional,
+        check=checks.one_dimensional,
         evidence="documented",
         source="Coral; #27",
         remedy="output logits instead (edgeseg convert --output logits): their largest is the same class",
@@ -380,7 +220,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="softmax-size",
         ops=frozenset({"SOFTMAX"}),
-        check=_softmax_size,
+        check=checks.softmax_size,
         evidence="observed",
         source="pairs: 16384 elements map; Coral says 16000",
         remedy="output logits instead (edgeseg convert --output logits): their largest is the same class",
@@ -388,7 +228,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="no-batch-reduction",
         ops=frozenset({"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"}),
-        check=_reduces_batch,
+        check=checks.reduces_batch,
         evidence="documented",
         source="Coral",
         remedy="use a batch of 1",
@@ -396,7 +236,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="mean-depth",
         ops=frozenset({"MEAN"}),
-        check=_mean_depth,
+        check=checks.mean_depth,
         evidence="documented",
         source="Coral",
         remedy="use a multiple of 4 channels",
@@ -404,7 +244,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="mean-size",
         ops=frozenset({"MEAN"}),
-        check=_mean_positions,
+        check=checks.mean_positions,
         evidence="inferred",
         source="#461: 256x128 is refused, 64x128 maps",
         remedy="average in two steps, or at a lower resolution",
@@ -412,7 +252,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="no-batch-padding",
         ops=frozenset({"PAD"}),
-        check=_pads_batch,
+        check=checks.pads_batch,
         evidence="documented",
         source="Coral",
         remedy="use a batch of 1",
@@ -420,7 +260,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="no-batch-split",
         ops=frozenset({"SPLIT"}),
-        check=_splits_batch,
+        check=checks.splits_batch,
         evidence="documented",
         source="Coral",
         remedy="split along another axis",
@@ -428,7 +268,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="no-batch-pack",
         ops=frozenset({"PACK"}),
-        check=_packs_batch,
+        check=checks.packs_batch,
         evidence="documented",
         source="Coral; changes",
         remedy="stack along another axis",
@@ -436,7 +276,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="strides-1",
         ops=frozenset({"STRIDED_SLICE"}),
-        check=_strides,
+        check=checks.strides,
         evidence="documented",
         source="Coral",
         remedy="slice with stride 1, or use a strided convolution or pooling",
@@ -444,7 +284,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="prelu-shared",
         ops=frozenset({"PRELU"}),
-        check=_shared_slope,
+        check=checks.shared_slope,
         evidence="documented",
         source="Coral",
         remedy="share the slopes over rows and columns (Keras PReLU(shared_axes=[1, 2])), or use ReLU",
@@ -452,15 +292,15 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="resize-factor",
         ops=frozenset({"RESIZE_BILINEAR"}),
-        check=_resize_factor,
+        check=checks.resize_factor,
         evidence="inferred",
         source="pairs: 2 times maps, 33 to 513 and 1 to 33 do not; #31: refused where precision would be lost",
-        remedy=f"enlarge in steps of 2; spread a pooled 1x1 by broadcasting; {_END_EARLY}",
+        remedy="enlarge in steps of 2, and spread a pooled 1x1 by broadcasting (the edge architectures do)",
     ),
     Rule(
         name="resize-size",
         ops=_RESIZE,
-        check=_resize_side,
+        check=checks.resize_side,
         evidence="inferred",
         source="#31: bilinear to 128 maps, to 512 not; #187: nearest to 128 maps, to 256 not",
         remedy=_END_EARLY,

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from edgeseg.card_file import read_model
-from edgeseg.tflite import cost, edgetpu, xnnpack
+from edgeseg.tflite import cost, edgetpu, edgetpu_memory, edgetpu_package, latency, xnnpack
 from edgeseg.tflite.graph import Graph, Tensor, parse_graph, read_graph
 
 
@@ -87,8 +87,22 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
             "runtime": prediction.runtime,
             "cuts": [dataclasses.asdict(cut) for cut in prediction.cuts],
             "remedies": list(prediction.remedies),
+            "memory": _memory(graph, prediction),
+            "packages": [
+                {**dataclasses.asdict(p), "cached_bytes": p.cached_bytes, "streamed_bytes": p.streamed_bytes}
+                for p in edgetpu_package.packages(graph)
+            ],
         },
+        "latency_estimates": [dataclasses.asdict(guess) for guess in latency.estimate(graph, prediction, taken_over)],
     }
+
+
+def _memory(graph: Graph, prediction: edgetpu.Prediction) -> dict[str, int] | None:
+    """Returns the estimate for what is mapped; None where nothing is, or where the file is compiled."""
+    if not prediction.mapped or prediction.is_compiled:
+        return None
+    kept = [verdict.index for verdict in prediction.verdicts if verdict.mapped]
+    return dataclasses.asdict(edgetpu_memory.estimate(graph.main, kept))
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:

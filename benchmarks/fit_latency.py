@@ -1,0 +1,210 @@
+"""Fits the coefficients of `edgeseg.tflite.latency` to published latencies and prints the errors that remain.
+
+Run it to see the fit: `python benchmarks/fit_latency.py`. Every figure below is published; the traits of the networks
+are counted from their Keras definitions (keras.applications) or, for Inception v1, v2, v4 and SqueezeNet, taken from
+their papers, with the activations estimated.
+
+Sources:
+    coral: coral.ai/docs/edgetpu/benchmarks (C++; desktop with USB 3, and Dev Board, whose Edge TPU is on PCIe).
+    pycoral: benchmarks/reference/*.csv in google-coral/pycoral (Python; x86-64, Dev Board, Raspberry Pi 4, 3 B+).
+    qengineering: README of Qengineering/TensorFlow_Lite_Classification_RPi_64-bits (uint8, 4 threads, 1.95 GHz).
+    arm: learn.arm.com/courses/executorch-on-arm, developer.arm.com/ai/models (Raspberry Pi 5, int8, XNNPACK).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+PARAMETER_CAPACITY_MB = 7.2
+
+
+@dataclass(frozen=True)
+class Network:
+    """Traits of a network: million multiply-accumulates, and MB of parameters, activations, input and output."""
+
+    macs: float
+    parameters: float
+    activations: float
+    transfer: float
+
+    @property
+    def streamed(self) -> float:
+        """MB of parameters that do not fit on the chip."""
+        return max(0.0, self.parameters - PARAMETER_CAPACITY_MB)
+
+
+NETWORKS = {
+    "DenseNet-121": Network(2834, 7.9, 46.1, 0.152),
+    "Inception v1": Network(1500, 6.6, 10.0, 0.152),
+    "Inception v2": Network(1940, 11.2, 13.0, 0.152),
+    "Inception v4": Network(12270, 42.7, 65.0, 0.269),
+    "Inception-ResNet v2": Network(13160, 55.7, 114.7, 0.269),
+    "MobileNet v1": Network(569, 4.2, 10.1, 0.152),
+    "MobileNet v2": Network(301, 3.5, 14.2, 0.152),
+    "ResNet-50 v1": Network(7212, 25.5, 73.7, 0.269),
+    "ResNet-50 v2": Network(6536, 25.5, 70.3, 0.269),
+    "ResNet-152 v2": Network(20210, 60.0, 163.0, 0.269),
+    "SqueezeNet": Network(820, 1.25, 12.0, 0.152),
+    "VGG16": Network(15470, 138.3, 30.3, 0.152),
+    "VGG19": Network(19630, 143.7, 32.9, 0.152),
+    "GoogLeNet": Network(1500, 6.6, 10.0, 0.152),
+}
+
+# (network, milliseconds, source)
+Published = tuple[tuple[str, float, str], ...]
+EDGETPU: dict[str, Published] = {
+    "usb3-desktop": (
+        ("DenseNet-121", 20, "coral"),
+        ("Inception v1", 3.4, "coral"),
+        ("Inception v1", 3.06, "pycoral"),
+        ("Inception v4", 85, "coral"),
+        ("Inception v4", 84.25, "pycoral"),
+        ("Inception-ResNet v2", 57, "coral"),
+        ("MobileNet v1", 2.4, "coral"),
+        ("MobileNet v1", 2.17, "pycoral"),
+        ("MobileNet v2", 2.6, "coral"),
+        ("MobileNet v2", 2.29, "pycoral"),
+        ("ResNet-50 v1", 49, "coral"),
+        ("ResNet-50 v2", 50, "coral"),
+        ("ResNet-152 v2", 128, "coral"),
+        ("SqueezeNet", 2.1, "coral"),
+        ("VGG16", 296, "coral"),
+        ("VGG19", 308, "coral"),
+    ),
+    "pcie": (
+        ("DenseNet-121", 25, "coral"),
+        ("Inception v1", 4.1, "coral"),
+        ("Inception v1", 4.0, "pycoral"),
+        ("Inception v4", 102, "coral"),
+        ("Inception v4", 100.33, "pycoral"),
+        ("Inception-ResNet v2", 69, "coral"),
+        ("MobileNet v1", 2.4, "coral"),
+        ("MobileNet v1", 2.22, "pycoral"),
+        ("MobileNet v2", 2.6, "coral"),
+        ("MobileNet v2", 2.56, "pycoral"),
+        ("ResNet-50 v1", 56, "coral"),
+        ("ResNet-50 v2", 59, "coral"),
+        ("ResNet-152 v2", 151, "coral"),
+        ("SqueezeNet", 2.0, "coral"),
+        ("VGG16", 343, "coral"),
+        ("VGG19", 357, "coral"),
+    ),
+    "usb3": (
+        ("Inception v1", 6.21, "pycoral"),
+        ("Inception v4", 141.2, "pycoral"),
+        ("MobileNet v1", 4.20, "pycoral"),
+        ("MobileNet v2", 4.55, "pycoral"),
+    ),
+    "usb2": (
+        ("Inception v1", 18.94, "pycoral"),
+        ("Inception v4", 1054.94, "pycoral"),
+        ("MobileNet v1", 9.0, "pycoral"),
+        ("MobileNet v2", 10.61, "pycoral"),
+    ),
+}
+CPU: dict[str, Published] = {
+    "pi4": (
+        ("MobileNet v1", 26.0 * 1.95 / 1.8, "qengineering, at the stock 1.8 GHz"),
+        ("MobileNet v2", 22.0 * 1.95 / 1.8, "qengineering, at the stock 1.8 GHz"),
+        ("Inception v2", 100.0 * 1.95 / 1.8, "qengineering, at the stock 1.8 GHz"),
+        ("Inception v4", 500.0 * 1.95 / 1.8, "qengineering, at the stock 1.8 GHz"),
+    ),
+    "pi5": (
+        ("MobileNet v2", 4.01, "arm"),
+        ("SqueezeNet", 5.09, "arm"),
+        ("GoogLeNet", 25.33, "arm"),
+    ),
+}
+
+Matrix = npt.NDArray[np.float64]
+
+
+def nonnegative(rows: Matrix, target: Matrix) -> Matrix:
+    """Least squares with no negative coefficient: drops the most negative one until none is left."""
+    active = list(range(rows.shape[1]))
+    while active:
+        solution = np.linalg.lstsq(rows[:, active], target, rcond=None)[0]
+        if (solution >= 0).all():
+            break
+        active.pop(int(np.argmin(solution)))
+    result = np.zeros(rows.shape[1])
+    result[active] = solution
+    return result
+
+
+def robust(rows: Matrix, target: Matrix) -> Matrix:
+    """Least absolute deviations, by reweighting: one odd published figure must not bend the whole fit."""
+    weights = np.ones(len(target))
+    for _ in range(50):
+        found = nonnegative(rows * weights[:, None], target * weights)
+        weights = 1 / np.sqrt(np.maximum(np.abs(rows @ found - target), 0.02))
+    return found
+
+
+def fit_edgetpu() -> dict[str, tuple[float, float, float, float]]:
+    """Returns for each host the ms fixed, for each MB moved, each million MACs, and each MB of activations."""
+    hosts = list(EDGETPU)
+    rows, target = [], []
+    for host, points in EDGETPU.items():
+        for name, milliseconds, _ in points:
+            network = NETWORKS[name]
+            row = np.zeros(2 * len(hosts) + 2)
+            row[hosts.index(host)] = 1.0
+            row[len(hosts) + hosts.index(host)] = network.transfer + network.streamed
+            row[-2:] = network.macs, network.activations
+            rows.append(row / milliseconds)  # relative errors count
+            target.append(1.0)
+    found = robust(np.array(rows), np.array(target))
+    fixed, moved = found[: len(hosts)], found[len(hosts) : 2 * len(hosts)]
+    return {host: (fixed[i], moved[i], found[-2], found[-1]) for i, host in enumerate(hosts)}
+
+
+def fit_cpu() -> dict[str, tuple[float, float]]:
+    """Returns for each board: ms for each million MACs, ms for each MB of activations."""
+    fitted = {}
+    for board, points in CPU.items():
+        rows = np.array([[NETWORKS[n].macs / ms, NETWORKS[n].activations / ms] for n, ms, _ in points])
+        macs, activations = robust(rows, np.ones(len(points)))
+        fitted[board] = (float(macs), float(activations))
+    return fitted
+
+
+def errors() -> dict[str, list[tuple[str, float, float]]]:
+    """Returns for each host its published points as (network, published ms, fitted ms)."""
+    table: dict[str, list[tuple[str, float, float]]] = {}
+    for host, (fixed, moved, macs, activations) in fit_edgetpu().items():
+        table[host] = [
+            (
+                name,
+                milliseconds,
+                fixed + moved * (n.transfer + n.streamed) + macs * n.macs + activations * n.activations,
+            )
+            for name, milliseconds, _ in EDGETPU[host]
+            for n in [NETWORKS[name]]
+        ]
+    for board, (macs, activations) in fit_cpu().items():
+        table[board] = [
+            (name, ms, macs * NETWORKS[name].macs + activations * NETWORKS[name].activations)
+            for name, ms, _ in CPU[board]
+        ]
+    return table
+
+
+def main() -> None:
+    """Prints the coefficients and the errors."""
+    for host, (fixed, moved, macs, activations) in fit_edgetpu().items():
+        print(f"{host:13} {fixed:.3f} ms + {moved:.3f} ms/MB + {macs * 1e3:.3f} ms/GMAC + {activations:.4f} ms/MB act.")
+    for board, (macs, activations) in fit_cpu().items():
+        print(f"{board:13} {macs * 1e3:.3f} ms/GMAC + {activations:.4f} ms/MB act.")
+    for host, points in errors().items():
+        relative = [abs(fitted / published - 1) for _, published, fitted in points]
+        print(f"\n{host}: median error {np.median(relative):.0%}, worst {max(relative):.0%}")
+        for name, published, fitted in points:
+            print(f"  {name:20} {published:8.2f} published {fitted:8.2f} fitted  {fitted / published - 1:+.0%}")
+
+
+if __name__ == "__main__":
+    main()
