@@ -25,8 +25,8 @@ def brute_force(logits, height, width):
 def test_a_two_by_two_map_by_hand():
     logits = np.array([[[8, 0], [0, 8]], [[8, 0], [8, 0]]], np.int8)
     np.testing.assert_array_equal(label_map(logits, 2, 2), [[0, 1], [0, 0]])
-    # Columns at 0, 1/4, 3/4, 1 between the two; rows likewise. Class 1 wins where its share exceeds one half: only in the
-    # corner, where 1 * 1, 3/4 * 3/4 = 0.5625 > 1/2; 1/4 and 3/4 * 1/4 are below.
+    # Rows and columns lie at 0, 1/4, 3/4 and 1 between the two. Class 1 wins where its share exceeds one half: in the
+    # top right corner, where it is 1, 3/4 (twice) and 9/16; everywhere else it is 1/4 or less.
     expected = [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
     np.testing.assert_array_equal(label_map(logits, 4, 4), expected)
 

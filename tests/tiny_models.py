@@ -1,7 +1,7 @@
 """Small `.tflite` networks, built by hand, that run on the device half alone: no TensorFlow.
 
-`colour_model()` tells four classes apart by colour: 0 grey, 1 red, 2 green, 3 blue. Its only layer is a convolution with
-kernel = stride, so every pixel of its output belongs to one square of the input.
+`colour_model()` tells four classes apart by colour: 0 grey, 1 red, 2 green, 3 blue. Its only layer is a convolution
+with kernel = stride, so every pixel of its output belongs to one square of the input.
 """
 
 from __future__ import annotations

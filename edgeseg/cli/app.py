@@ -15,6 +15,7 @@ from edgeseg.cli import (
     convert,
     data,
     evaluate,
+    doctor,
     inspect,
     models,
     run,
@@ -42,6 +43,7 @@ COMMANDS: dict[str, object] = {
     "eval": evaluate,
     "bench": bench,
     "run": run,
+    "doctor": doctor,
 }
 for _name, _module in COMMANDS.items():
     app.command(_name)(_module.command)  # type: ignore[attr-defined]
