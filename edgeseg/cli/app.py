@@ -16,6 +16,7 @@ from edgeseg.cli import (
     convert,
     data,
     demo,
+    doctor,
     evaluate,
     inspect,
     models,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, object] = {
     "bench": bench,
     "run": run,
     "report": report,
+    "doctor": doctor,
 }
 for _name, _module in COMMANDS.items():
     app.command(_name)(_module.command)  # type: ignore[attr-defined]

@@ -48,14 +48,16 @@ def command(
             warmup_seconds=warmup,
             advance=advancing(progress, "measuring"),
         )
+    for number, result in enumerate(results, 1):
+        console.print(f"{number}: {result.model}", soft_wrap=True, markup=False)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("model", "p50 ms", "p90", "p99", "mean", "min", "ratio", "init", "first", "RSS MB", "runs"):
-        table.add_column(heading, justify="left" if heading == "model" else "right", overflow="fold")
-    for result in results:
+    for heading in ("", "p50 ms", "p90", "p99", "mean", "min", "ratio", "init", "first", "RSS MB", "runs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for number, result in enumerate(results, 1):
         latency, startup = result.latency_ms, result.startup
         figures = (latency.p50, latency.p90, latency.p99, latency.mean, latency.min, result.ratio)
         table.add_row(
-            result.model.name,
+            str(number),
             *(f"{figure:.2f}" for figure in figures),
             f"{startup.init_ms:.1f}",
             f"{startup.first_ms:.1f}",
@@ -64,13 +66,13 @@ def command(
         )
     console.print(table)
     first = results[0]
-    host = first.host
+    host, (rows, columns) = first.host, first.frame_size
     console.print(
         f"{host.cpu or 'unknown processor'} ({host.machine}), {host.cores} cores; "
         f"{threads} thread{'s' * (threads > 1)}, {first.delegate}; "
-        f"a {first.frame_size[0]}x{first.frame_size[1]} frame in {first.preprocess_ms:.2f} ms, "
-        f"a label map out {first.postprocess_ms:.2f} ms"
+        f"a {rows}x{columns} frame in {first.preprocess_ms:.2f} ms, a label map out {first.postprocess_ms:.2f} ms",
+        soft_wrap=True,
     )
     for reason in dict.fromkeys(reason for result in results for reason in result.noise):
-        console.print(f"noisy: {reason}")
+        console.print(f"noisy: {reason}", soft_wrap=True, markup=False)
     emit(as_json(first) if len(results) == 1 else {"results": [as_json(result) for result in results]}, json_to)

@@ -104,8 +104,6 @@ def command(
         mean=mean,
         std=std,
     )
-    for notice in segmenter.notices:
-        console.print(notice, soft_wrap=True)
     cv2.setNumThreads(1)  # the cores belong to inference
     sys.setswitchinterval(0.0005)  # inference must not wait 5 ms for another thread's turn
     segmenter.invoke()  # the first inference is slow: not while the first frame waits
@@ -116,6 +114,8 @@ def command(
     except BaseException:
         opened.close()
         raise
+    for notice in segmenter.notices:
+        _notify(notice)
     pipeline = Pipeline(
         segmenter,
         opened,

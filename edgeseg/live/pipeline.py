@@ -286,7 +286,7 @@ class Pipeline:
                 continue
             loss = self._capture.loss if self._capture is not None else None
             if packet.valid and loss is not None:
-                packet.valid, packet.reason = False, loss.reason
+                packet.valid, packet.reason, packet.label_map = False, loss.reason, None
                 self.invalid += packet.image is not None
             self._render(packet)
             for output in list(self._outputs):

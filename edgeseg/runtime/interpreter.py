@@ -150,22 +150,6 @@ class Interpreter:
         except (ValueError, RuntimeError) as error:
             raise DelegateError(f"inference failed: {_first_line(error)}") from error
 
-    def last_operator(self) -> tuple[str, tuple[int, ...]]:
-        """Returns the kind of the operator that makes the first output, and the shape of its first input.
-
-        Returns:
-            ("ARG_MAX", (1, 33, 33, 21)), or ("", ()) where the runtime does not tell.
-        """
-        output = self.outputs[0].index
-        try:
-            for operator in reversed(self._handle._get_ops_details()):
-                if output in operator["outputs"] and operator["op_name"] != "DELEGATE":
-                    first = int(operator["inputs"][0])
-                    return operator["op_name"], tuple(map(int, self._handle._get_tensor_details(first, 0)["shape"]))
-        except (AttributeError, KeyError, IndexError, ValueError, TypeError):
-            return "", ()  # a private method of the runtime, which older ones have in other forms
-        return "", ()
-
 
 def load_delegate(library: str, options: dict[str, str]) -> Any:
     """Loads an external delegate into this process. Try it in another process first (`runtime.probe`).

@@ -24,10 +24,17 @@ from edgeseg.image import Uint8, content_size, fit, normalise, resize_label_map
 from edgeseg.postprocess import Argmax, binary_label_map
 from edgeseg.postprocess import label_map as upsampled_label_map
 from edgeseg.runtime.delegates import DelegateSpec, parse_delegate, probe
-from edgeseg.runtime.interpreter import Interpreter, TensorInfo, load_delegate
+from edgeseg.runtime.interpreter import Interpreter, load_delegate
 from edgeseg.runtime.labels import numbered_labels
-
-_FLOAT_SPAN = 127.5  # MobileNet's habit, (pixel - 127.5) / 127.5: what is assumed of a float input without a card
+from edgeseg.runtime.signature import (
+    argmax_classes,
+    binary_threshold,
+    inferred_input,
+    input_table,
+    map_output,
+    output_kind,
+    picture_input,
+)
 
 
 class Segmenter:
@@ -79,20 +86,21 @@ class Segmenter:
         self.threads = threads
         self._notices: list[str] = []
         self._interpreter, self.delegate = self._open(content, path, parse_delegate(delegate))
-        self._input_tensor, self._output_tensor = self._check_tensors()
-        self.output_kind: OutputKind = _output_kind(self._output_tensor)
+        self._input_tensor = picture_input(self._interpreter.inputs, self.name)
+        self._output_tensor = map_output(self._interpreter.outputs, self.name)
+        self.output_kind: OutputKind = output_kind(self._output_tensor)
         self.output_size = (self._output_tensor.shape[1], self._output_tensor.shape[2])
         replaced = {"resize": resize, "mean": mean, "std": std}
         self.input = self._input_spec(
             input_spec, {name: value for name, value in replaced.items() if value is not None}
         )
-        self.labels = self._label_set(labels)
-        self._table = _input_table(self.input, self._input_tensor)
+        self.labels = self._label_set(labels, content)
+        self._table = input_table(self.input, self._input_tensor)
         self._rgb = np.empty((self.input.height, self.input.width, 3), np.uint8)
         channels = self._output_tensor.shape[3] if self.output_kind == "logits" else 1
         self._channels = channels
         self._argmax = Argmax(*self.output_size, channels, _argmax_type(self._output_tensor.dtype))
-        self._threshold = self._binary_threshold() if self.output_kind == "logits" and channels == 1 else 0.0
+        self._threshold = self._binary_threshold(content) if self.output_kind == "logits" and channels == 1 else 0.0
         self._content = (self.input.height, self.input.width)
 
     @property
@@ -235,21 +243,6 @@ class Segmenter:
             self._notices.append(f"XNNPACK refused this file, plain kernels run it, several times slower ({error})")
             return opened, "none"
 
-    def _check_tensors(self) -> tuple[TensorInfo, TensorInfo]:
-        inputs, outputs = self._interpreter.inputs, self._interpreter.outputs
-        shape = inputs[0].shape if inputs else ()
-        if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or min(shape) < 1:
-            raise ModelFileError(f"{self.name} takes {_shapes(inputs)}: expected one picture, 1 x height x width x 3")
-        if inputs[0].dtype not in (np.uint8, np.int8, np.float32):
-            raise ModelFileError(f"{self.name} takes {inputs[0].dtype}: expected uint8, int8 or float32")
-        for output in outputs:
-            if len(output.shape) in (3, 4) and output.shape[0] == 1 and min(output.shape) >= 1:
-                return inputs[0], output
-        raise ModelFileError(
-            f"{self.name} gives {_shapes(outputs)}: expected 1 x height x width x classes or 1 x height x width; "
-            "a classifier or detector cannot segment"
-        )
-
     def _input_spec(self, given: InputSpec | None, replaced: dict[str, Any]) -> InputSpec:
         tensor = self._input_tensor
         size = tensor.shape[1:3]
@@ -266,22 +259,20 @@ class Segmenter:
         return dataclasses.replace(spec, **replaced)
 
     def _inferred_spec(self, told: dict[str, Any]) -> InputSpec:
-        tensor = self._input_tensor
-        height, width = tensor.shape[1:3]
-        if tensor.dtype == np.float32:
-            if not {"mean", "std"} <= told.keys():
-                self._notices.append(
-                    f"no card: assuming the float input is (pixel - {_FLOAT_SPAN}) / {_FLOAT_SPAN}, RGB; "
-                    "say otherwise with --mean and --std"
-                )
-            return InputSpec(height=height, width=width, mean=_FLOAT_SPAN, std=_FLOAT_SPAN)
-        offset = 128 if tensor.dtype == np.int8 else 0
-        self._notices.append(f"no card: feeding RGB pixels as {tensor.dtype}, as they are")
-        scale = tensor.scale or 1.0
-        return InputSpec(height=height, width=width, mean=float(tensor.zero_point + offset), std=1.0 / scale)
+        spec = inferred_input(self._input_tensor)
+        if {"mean", "std"} <= told.keys():
+            return spec
+        if self._input_tensor.dtype == np.float32:
+            self._notices.append(
+                f"no card: assuming the float input is (pixel - {spec.mean}) / {spec.std}, RGB; "
+                "say otherwise with --mean and --std"
+            )
+        else:
+            self._notices.append(f"no card: feeding RGB pixels as {self._input_tensor.dtype}, as they are")
+        return spec
 
-    def _label_set(self, given: LabelSet | None) -> LabelSet:
-        count = self._num_classes()
+    def _label_set(self, given: LabelSet | None, content: bytes) -> LabelSet:
+        count = self._num_classes(content)
         labels = given if given is not None else (None if self.card is None else self.card.labels)
         if labels is None:
             self._notices.append(
@@ -294,43 +285,19 @@ class Segmenter:
             raise UsageError(f"{self.name} has {count} classes, the label set {labels.num_classes}: give one name each")
         return labels
 
-    def _num_classes(self) -> int:
+    def _num_classes(self, content: bytes) -> int:
         """How many classes the network tells apart; 0 if the file does not say."""
         if self.output_kind == "logits":
             return self._output_tensor.shape[3]
-        kind, shape = self._interpreter.last_operator()
-        return shape[-1] if kind == "ARG_MAX" and len(shape) == 4 else 0
+        return argmax_classes(content, self._output_tensor)
 
-    def _binary_threshold(self) -> float:
+    def _binary_threshold(self, content: bytes) -> float:
         """The output value above which a pixel of a one-channel network is class 1."""
-        kind, _ = self._interpreter.last_operator()
-        real = 0.5 if kind == "LOGISTIC" else 0.0
+        real = binary_threshold(content, self._output_tensor)
         self._notices.append(f"one output channel: class 1 where it is above {real}")
         tensor = self._output_tensor
         return real / tensor.scale + tensor.zero_point if tensor.scale else real
 
 
-def _output_kind(tensor: TensorInfo) -> OutputKind:
-    channels = tensor.shape[3] if len(tensor.shape) == 4 else 1
-    labels = len(tensor.shape) == 3 or (channels == 1 and tensor.dtype.kind in "iu" and not tensor.scale)
-    return "labels" if labels else "logits"
-
-
 def _argmax_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype == np.float16 else dtype
-
-
-def _input_table(spec: InputSpec, tensor: TensorInfo) -> Uint8 | None:
-    """Returns the stored byte for each pixel value; None for a float input, and where pixels go in as they are."""
-    if tensor.dtype == np.float32:
-        return None
-    scale = tensor.scale or 1.0 / spec.std
-    limits = np.iinfo(tensor.dtype)
-    real = (np.arange(256) - spec.mean) / spec.std
-    stored = np.clip(np.rint(real / scale) + tensor.zero_point, limits.min, limits.max)
-    table: Uint8 = stored.astype(tensor.dtype).view(np.uint8)
-    return None if tensor.dtype == np.uint8 and np.array_equal(table, np.arange(256)) else table
-
-
-def _shapes(tensors: tuple[TensorInfo, ...]) -> str:
-    return ", ".join(f"{'x'.join(map(str, t.shape))} {t.dtype}" for t in tensors) or "nothing"

@@ -1,0 +1,170 @@
+"""The Segmenter on hand-made networks whose answer is known for every pixel."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tiny_models import CLASSES, binary_model, colour_model, edgetpu_model, picture
+
+from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
+from edgeseg.card_file import attach
+from edgeseg.errors import ModelFileError, UsageError
+from edgeseg.runtime.segmenter import Segmenter
+
+QUARTERS = np.repeat(np.repeat([[0, 1, 2], [3, 0, 1]], 16, 0), 16, 1)  # 32x48: squares of 16
+
+
+def card(**changes):
+    record = ModelCard(
+        name="colours",
+        architecture="",
+        backbone="",
+        output_stride=0,
+        input=InputSpec(height=32, width=48),
+        labels=LabelSet.from_names(CLASSES),
+        recipe=Recipe(name="int8_ptq"),
+    )
+    return dataclasses.replace(record, **changes)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"input_type": np.int8},
+        {"input_type": np.float32},
+        {"output_type": np.float32},
+        {"output": "labels"},
+        {"output": "labels", "labels_type": np.int32},
+    ],
+    ids=str,
+)
+def test_every_kind_of_file_gives_the_same_label_map(options):
+    segmenter = Segmenter(attach(colour_model(**options), card()))
+    assert segmenter.notices == ()
+    assert segmenter.labels.names == CLASSES
+    label_map = segmenter.segment(picture(QUARTERS))
+    assert label_map.dtype == np.uint8
+    np.testing.assert_array_equal(label_map, QUARTERS)
+
+
+def test_repeated_calls_do_not_share_results():
+    segmenter = Segmenter(attach(colour_model(), card()))
+    first = segmenter.segment(picture(QUARTERS))
+    segmenter.segment(picture(np.zeros_like(QUARTERS)))
+    np.testing.assert_array_equal(first, QUARTERS)
+
+
+def test_staged_on_another_thread_equals_prepared():
+    segmenter = Segmenter(attach(colour_model(input_type=np.int8), card()))
+    staged = segmenter.staging()
+    segmenter.stage(picture(QUARTERS), staged)
+    segmenter.load(staged, QUARTERS.shape)
+    segmenter.invoke()
+    np.testing.assert_array_equal(segmenter.label_map(), QUARTERS)
+
+
+def test_result_at_the_size_of_the_frame():
+    segmenter = Segmenter(attach(colour_model(stride=8), card()))
+    assert segmenter.output_size == (4, 6)
+    frame = picture(np.repeat(np.repeat(QUARTERS, 3, 0), 3, 1))
+    np.testing.assert_array_equal(segmenter.segment(frame, 32, 48), QUARTERS)
+
+
+def test_sharp_draws_a_slanted_outline_where_repeated_pixels_make_steps():
+    y, x = np.mgrid[:32, :48]
+    truth = np.where(3 * y > 2 * x, 1, 3)
+    segmenter = Segmenter(attach(colour_model(stride=8), card()))
+    coarse = segmenter.segment(picture(truth), 32, 48)
+    sharp = segmenter.segment(picture(truth), 32, 48, sharp=True)
+    assert (sharp != truth).mean() < (coarse != truth).mean()
+
+
+def test_letterbox_returns_only_what_the_frame_covers():
+    segmenter = Segmenter(attach(colour_model(), card()), resize="letterbox")
+    square = picture(np.full((64, 64), 2))
+    assert segmenter.segment(square).shape == (32, 32)
+    assert (segmenter.segment(square) == 2).all()
+    assert (segmenter.segment(square, 64, 64) == 2).all()
+    assert (segmenter.segment(square, 64, 64, sharp=True) == 2).all()
+
+
+def test_without_a_card_what_is_inferred_is_told():
+    segmenter = Segmenter(colour_model())
+    assert segmenter.input == InputSpec(height=32, width=48, mean=128.0, std=128.0)
+    assert segmenter.labels.names == ("class_0", "class_1", "class_2", "class_3")
+    assert any("as they are" in notice for notice in segmenter.notices)
+    assert any("4 classes" in notice for notice in segmenter.notices)
+    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS)), QUARTERS)
+
+
+def test_the_number_of_classes_of_a_file_that_gives_labels_comes_from_its_argmax():
+    assert Segmenter(colour_model(output="labels")).labels.num_classes == 4
+
+
+def test_a_float_file_without_a_card_tells_its_assumption_unless_told():
+    assert any("--mean and --std" in notice for notice in Segmenter(colour_model(input_type=np.float32)).notices)
+    told = Segmenter(colour_model(input_type=np.float32), mean=128.0, std=128.0, labels=LabelSet.from_names(CLASSES))
+    assert told.notices == ()
+    np.testing.assert_array_equal(told.segment(picture(QUARTERS)), QUARTERS)
+
+
+def test_other_normalisation_is_applied_to_quantized_inputs():
+    """Pixels 0-127 through (pixel - 64) / 64 are what 0-255 are through (pixel - 128) / 128."""
+    segmenter = Segmenter(colour_model(), mean=64.0, std=64.0)
+    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS) // 2), QUARTERS)
+
+
+def test_one_channel_through_a_sigmoid_is_split_at_one_half():
+    segmenter = Segmenter(binary_model(), mean=128.0, std=128.0)
+    assert any("above 0.5" in notice for notice in segmenter.notices)
+    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS)), QUARTERS == 1)
+
+
+def test_plain_kernels_agree_with_xnnpack():
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (32, 48, 3), np.uint8)
+    plain, fast = Segmenter(colour_model(), delegate="none"), Segmenter(colour_model(), delegate="xnnpack")
+    assert (plain.delegate, fast.delegate) == ("none", "xnnpack")
+    np.testing.assert_array_equal(plain.segment(frame), fast.segment(frame))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a .tflite model"),
+        (b"hello" * 100, "not a .tflite model"),
+        (colour_model()[:500], "cut off or damaged"),
+        (edgetpu_model(), "--delegate edgetpu"),
+    ],
+    ids=["empty", "text", "cut off", "compiled for the Edge TPU"],
+)
+def test_unusable_files_get_one_line(content, message, capfd):
+    with pytest.raises(ModelFileError, match=message) as caught:
+        Segmenter(content)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(ModelFileError, match="No such file"):
+        Segmenter(tmp_path / "nothing.tflite")
+
+
+def test_a_flipped_bit_in_the_graph_is_noticed(tmp_path):
+    content = bytearray(attach(colour_model(), card()))
+    content[len(content) // 3] ^= 1
+    (tmp_path / "model.tflite").write_bytes(content)
+    with pytest.raises(ModelFileError, match="damaged"):
+        Segmenter(tmp_path / "model.tflite")
+
+
+def test_arguments_that_contradict_the_file():
+    with pytest.raises(UsageError, match="0 threads"):
+        Segmenter(colour_model(), threads=0)
+    with pytest.raises(UsageError, match="4 classes, the label set 2"):
+        Segmenter(colour_model(), labels=LabelSet.from_names(("a", "b")))
+    with pytest.raises(ModelFileError, match="takes 32x48, its card says 64x64"):
+        Segmenter(attach(colour_model(), card(input=InputSpec(height=64, width=64))))
+    with pytest.raises(UsageError, match="logits"):
+        Segmenter(colour_model(output="labels")).logits()
