@@ -19,6 +19,7 @@ import numpy as np
 from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach
 from edgeseg.errors import ConversionError
+from edgeseg.files import digest
 from edgeseg.image import Float32, Uint8, fit
 from edgeseg.keras_model import KerasSegmenter, rebuild
 from edgeseg.postprocess import label_map
@@ -89,7 +90,7 @@ def convert(
         name=card.name.replace(f"{card.input.height}x{card.input.width}", f"{spec.height}x{spec.width}"),
     )
     agreement = measure_agreement(network, attach(graph, converted), spec, shown)
-    converted = replace(converted, agreement=round(agreement, 6))
+    converted = replace(converted, agreement=round(agreement, 6), graph_digest=digest(graph))
     return attach(graph, converted), converted
 
 

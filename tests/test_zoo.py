@@ -1,0 +1,93 @@
+"""The zoo that ships: whole files, true cards, and finding a model by what a user calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeseg import zoo
+from edgeseg.data import synthetic
+from edgeseg.data.layouts import open_dataset
+from edgeseg.errors import ModelFileError, UsageError
+from edgeseg.measure.evaluate import evaluate
+from edgeseg.metrics import confusion_matrix, miou
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.tflite.cost import float_operators
+from edgeseg.tflite.graph import read_graph
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_model_has_float_weights_and_an_integer_file_whose_cards_agree(name: str) -> None:
+    model = zoo.load(name)
+    cards = {card.recipe.name: card for _, card in model.files}
+    assert {"float32", "int8_ptq"} <= set(cards)
+    assert len({(card.architecture, card.backbone, card.labels) for card in cards.values()}) == 1
+    for path, card in model.files:
+        assert card.licence
+        assert card.training is not None
+        assert card.scores, f"{path} has no measured score"
+        if card.recipe.is_integer:
+            assert float_operators(read_graph(path)) == []
+
+
+def test_the_zoo_is_small_enough_to_ship() -> None:
+    assert sum(p.stat().st_size for p in zoo.zoo_folder().rglob("*") if p.is_file()) < 60e6
+
+
+def test_the_default_model_segments_new_worlds_about_as_well_as_its_card_says() -> None:
+    path = zoo.resolve(None)
+    segmenter = Segmenter(path)
+    assert segmenter.card is not None
+    total = np.zeros((segmenter.labels.num_classes,) * 2, np.int64)
+    for index in range(24):
+        image, truth = synthetic.render(index, seed=12345, height=256, width=320)
+        predicted = segmenter.segment(image, 256, 320, sharp=True)
+        total += confusion_matrix(truth, predicted, segmenter.labels.num_classes)
+    assert miou(total) > segmenter.card.scores[0].miou - 0.1
+
+
+def test_the_camvid_model_scores_what_its_card_says(test_data: Path) -> None:
+    """On every tenth picture of the validation split, within what so few pictures allow."""
+    segmenter = Segmenter(zoo.resolve("camvid"))
+    assert segmenter.card is not None
+    dataset = open_dataset(test_data / "camvid", "val")
+
+    def segment(image: Any, height: int, width: int) -> Any:
+        return segmenter.segment(image, height, width, sharp=True)
+
+    assert evaluate(segment, dataset, limit=20).miou > segmenter.card.scores[0].miou - 0.06
+
+
+def test_a_model_is_found_by_name_folder_and_file(tmp_path: Path, tiny_model: Path) -> None:
+    assert zoo.resolve("aerial") == zoo.resolve(None)
+    assert zoo.resolve(tiny_model) == tiny_model
+    (tmp_path / "b_float32.tflite").write_bytes(b"")
+    (tmp_path / "a_int8_ptq_edgetpu.tflite").write_bytes(b"")
+    (tmp_path / "c_int8_ptq.tflite").write_bytes(b"")
+    assert zoo.resolve(tmp_path).name == "c_int8_ptq.tflite"
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        ("arial", UsageError, "did you mean aerial"),
+        ("nowhere/model.tflite", ModelFileError, "no such file"),
+        ("nowhere.tflite", ModelFileError, "no such file"),
+    ],
+)
+def test_what_is_not_there_is_said(model: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        zoo.resolve(model)
+
+
+def test_a_keras_model_is_no_tflite_file_and_the_message_says_how_to_make_one(tmp_path: Path) -> None:
+    path = tmp_path / "net.keras"
+    path.write_bytes(b"")
+    with pytest.raises(ModelFileError, match=r"edgeseg convert .*net\.keras --int8"):
+        zoo.resolve(path)
+    assert zoo.resolve(path, kind="any") == path
+    with pytest.raises(ModelFileError, match=r"holds no \.tflite file"):
+        zoo.resolve(tmp_path)
