@@ -32,7 +32,7 @@ def donor(small_card: ModelCard, meadow: Meadow, tmp_path_factory: pytest.TempPa
     random = np.random.default_rng(3)
     for layer in network.layers:
         if layer.name.endswith("_BN"):
-            gamma, beta, mean, variance = layer.get_weights()
+            gamma, _beta, _mean, _variance = layer.get_weights()
             shape = gamma.shape
             layer.set_weights(
                 [random.uniform(0.8, 1.2, shape), random.normal(0, 0.1, shape), random.normal(0, 0.1, shape),

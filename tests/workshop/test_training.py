@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -121,7 +122,7 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     assert rates[0] == pytest.approx(1 / 11, rel=0.01)
     assert rates[10] == pytest.approx((1 - 10 / 1001) ** 0.9)
     assert 0 < rates[-1] < 0.005
-    assert all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
 
 
 @pytest.mark.parametrize(
