@@ -70,11 +70,17 @@ def _face(canvas: Canvas, building: Building, polygon: Points, *, roof: bool) ->
         return
     window, mask = chosen
     ray_x, ray_y = canvas.rays(window, mask)
-    reach = away / (normal[0] * ray_x + normal[1] * ray_y - normal[2] * eye[2])
     v_axis = np.cross(normal, u_axis)
-    offset = eye - polygon[0]
-    u: Float32 = offset @ u_axis + reach * (u_axis[0] * ray_x + u_axis[1] * ray_y - u_axis[2] * eye[2])
-    v: Float32 = offset @ v_axis + reach * (v_axis[0] * ray_x + v_axis[1] * ray_y - v_axis[2] * eye[2])
+
+    def along(axis: Points) -> Float32:
+        """How far each ray goes along a unit vector by the time that it meets the ground."""
+        x, y, z = axis.tolist()
+        gone: Float32 = x * ray_x + y * ray_y - z * float(eye[2])
+        return gone
+
+    reach = away / along(normal)
+    u: Float32 = float((eye - polygon[0]) @ u_axis) + reach * along(u_axis)
+    v: Float32 = float((eye - polygon[0]) @ v_axis) + reach * along(v_axis)
     size = float(np.linalg.norm(polygon.mean(0) - eye)) / canvas.camera.focal
     if roof:
         colours = _roof(building, u, v, size, polygon)

@@ -16,6 +16,7 @@ from edgeseg.data.aerial.records import Material, Scene
 from edgeseg.errors import DataError
 from edgeseg.image import Float32, Uint8
 
+_RESOLVED = 0.09  # metres that a pixel may cover and still show all of the fine texture
 Shift = tuple[float, float]
 
 
@@ -33,10 +34,11 @@ def paint(canvas: Canvas, scene: Scene, shift: Shift, backdrop: Material) -> Non
     y: Float32 = camera.ray_y + np.float32(camera.centre[1])
     surface, materials = _surfaces(canvas, scene, backdrop)
     fine, coarse = noise.over_ground(x, y, shift)
-    fine *= _fading(canvas)[:, :, None]
+    footprint: Float32 = camera.depth * np.float32(1 / camera.focal)
+    _fade(fine, footprint)
     texture = np.concatenate([fine, coarse], axis=2).view(np.complex128).ravel()  # one number: picks quicker
     flat_surface, flat_x, flat_y = surface.ravel(), x.ravel(), y.ravel()
-    size = (camera.depth / np.float32(camera.focal)).ravel()
+    size = footprint.ravel()
     painted = np.empty(surface.size, np.uint32)
     for number, material in enumerate(materials):
         chosen = np.flatnonzero(flat_surface == number)
@@ -53,7 +55,7 @@ def paint(canvas: Canvas, scene: Scene, shift: Shift, backdrop: Material) -> Non
             at = flat_x[chosen], flat_y[chosen]
             colours[:, 0, :3] = colours[:, 0, :3] + _pattern(canvas, material, at, size[chosen], local[:, 0])
         painted[chosen] = _as_bytes(colours)
-    canvas.image[:] = painted.view(np.uint8).reshape(*surface.shape, 4)[:, :, :3]
+    cv2.cvtColor(painted.view(np.uint8).reshape(*surface.shape, 4), cv2.COLOR_BGRA2BGR, dst=canvas.image)
     _shade(canvas, coarse)
     classes = np.zeros(256, np.uint8)
     classes[: len(materials)] = [material.class_id for material in materials]
@@ -62,9 +64,7 @@ def paint(canvas: Canvas, scene: Scene, shift: Shift, backdrop: Material) -> Non
 
 def _as_bytes(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     """Rounds (N, 1, 4) float colours to bytes, 0-255, four in one number."""
-    rounded = np.empty(colours.shape, np.uint8)
-    cv2.add(colours, np.zeros_like(colours), rounded, dtype=cv2.CV_8U)
-    return rounded.view(np.uint32).ravel()
+    return np.asarray(cv2.convertScaleAbs(colours)).view(np.uint32).ravel()
 
 
 def _surfaces(canvas: Canvas, scene: Scene, backdrop: Material) -> tuple[Uint8, list[Material]]:
@@ -83,24 +83,25 @@ def _surfaces(canvas: Canvas, scene: Scene, backdrop: Material) -> tuple[Uint8, 
     return surface, materials
 
 
-def _fading(canvas: Canvas) -> Float32:
+def _fade(fine: Float32, footprint: Float32) -> None:
     """Texture finer than the pixels averages out: amplitude 1 near by, falling with the size of a pixel's footprint."""
-    footprint = canvas.camera.depth / np.float32(canvas.camera.focal)
-    faded: Float32 = np.clip(0.09 / footprint, 0.35, 1.0).astype(np.float32)
-    return faded
+    if footprint.max() > _RESOLVED:
+        amplitude = np.clip(np.float32(_RESOLVED) / footprint, 0.35, 1.0).astype(np.float32)
+        cv2.multiply(fine, cv2.merge([amplitude, amplitude]), fine)
 
 
 def _shade(canvas: Canvas, coarse: Float32) -> None:
     """Takes the sun away where something stands in its way."""
     light = canvas.light
-    loss = 1 - np.array(light.shade, np.float32)
+    if not light.cloud and not canvas.shadow.any():
+        return
+    dark = cv2.GaussianBlur(canvas.shadow, (5, 5), 1.1).astype(np.float32) * np.float32(1 / 255)
     if light.cloud:
-        covered = np.float32(light.cloud) / (1 + np.exp(-3 * coarse[:, :, 1]))
-        canvas.image[:] = canvas.image * (1 - loss * covered[:, :, None])
-    soft = cv2.GaussianBlur(canvas.shadow, (5, 5), 1.1).ravel()
-    dark = np.flatnonzero(soft)
-    pixels = canvas.image.reshape(-1, 3)
-    pixels[dark] = pixels[dark] * (1 - loss * (soft[dark].astype(np.float32) / 255)[:, None])
+        cover = np.float32(light.cloud) / (1 + np.exp(np.float32(-3) * coarse[:, :, 1]))
+        dark += cover - dark * cover  # either is enough to hide the sun
+    blue, green, red = light.shade
+    factors = cv2.transform(dark, np.array([[blue - 1, 1], [green - 1, 1], [red - 1, 1]], np.float32))
+    cv2.multiply(canvas.image, factors, canvas.image, dtype=cv2.CV_8U)
 
 
 def _pattern(
@@ -130,8 +131,8 @@ def _pattern(
 
 def _water_colour(canvas: Canvas, material: Material, at: tuple[Float32, Float32], texture: Float32) -> Float32:
     """Body colour, the sky's reflection after Fresnel (Schlick's formula), and the sun's glitter on the ripples."""
-    dx, dy = at[0] - np.float32(canvas.camera.centre[0]), at[1] - np.float32(canvas.camera.centre[1])
-    height = np.float32(canvas.camera.centre[2])
+    eye_x, eye_y, height = canvas.camera.centre.tolist()
+    dx, dy = at[0] - eye_x, at[1] - eye_y
     far = np.sqrt(dx * dx + dy * dy + height * height)
     cosine = height / far
     ripple_x, ripple_y = 0.10 * texture[:, 0] + 0.05 * texture[:, 1], 0.10 * texture[:, 1] - 0.06 * texture[:, 0]

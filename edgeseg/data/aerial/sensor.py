@@ -11,6 +11,8 @@ from edgeseg.data.aerial.light import Light
 from edgeseg.data.aerial.palette import Rng
 from edgeseg.image import Float32, Uint8
 
+_MID_GREY = 118.0  # 18 % reflectance in sRGB
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sensor:
@@ -56,22 +58,27 @@ def expose(image: Uint8, depth: Float32, light: Light, sensor: Sensor, rng: Rng)
         rng: Draws the noise.
     """
     height, width = image.shape[:2]
-    picture = image.astype(np.float32)
-    haze = 1 - np.exp(depth * np.float32(np.log(max(1e-3, 1 - light.haze)) / 100))
-    picture += (np.array(light.sky, np.float32) - picture) * haze[:, :, None]
-    picture *= np.array(light.tint, np.float32)
-    if sensor.vignette:
-        row = np.linspace(-1, 1, height, dtype=np.float32)[:, None] ** 2
-        column = np.linspace(-1, 1, width, dtype=np.float32) ** 2
-        picture *= (1 - np.float32(sensor.vignette / 2) * (row + column))[:, :, None]
+    clear: Float32 = np.exp(depth * np.float32(np.log(max(1e-3, 1 - light.haze)) / 100))
+    row = np.linspace(-1, 1, height, dtype=np.float32)[:, None] ** 2
+    column = np.linspace(-1, 1, width, dtype=np.float32) ** 2
+    lens: Float32 = 1 - np.float32(sensor.vignette / 2) * (row + column)
+    seen, veil = clear * lens, (1 - clear) * lens
+    picture = cv2.multiply(image, cv2.merge([seen, seen, seen]), dtype=cv2.CV_32F)
+    cv2.add(picture, cv2.transform(veil, np.array(light.sky, np.float32)[:, None]), picture)
     if sensor.blur:
-        picture = cv2.GaussianBlur(picture, (0, 0), sensor.blur).astype(np.float32, copy=False)
-    grey = picture.mean(axis=2, keepdims=True)
-    picture = grey + (picture - grey) * np.float32(sensor.saturation)
-    picture = 118 + (picture - 118) * np.float32(sensor.contrast)
-    picture += rng.standard_normal(picture.shape, np.float32) * np.float32(sensor.noise)
-    taken: Uint8 = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+        picture = cv2.GaussianBlur(picture, (0, 0), sensor.blur)
+    developed = cv2.transform(picture, _development(light, sensor)).astype(np.float32, copy=False)
+    developed += rng.standard_normal(developed.shape, np.float32) * np.float32(sensor.noise)
+    taken = np.asarray(cv2.convertScaleAbs(np.maximum(developed, 0, out=developed)), np.uint8)
     if not sensor.quality:
         return taken
     _, packed = cv2.imencode(".jpg", taken, (cv2.IMWRITE_JPEG_QUALITY, sensor.quality))
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+
+
+def _development(light: Light, sensor: Sensor) -> Float32:
+    """Returns the matrix (3, 4) of tint, then saturation about grey, then contrast about mid grey."""
+    saturation = np.full((3, 3), (1 - sensor.saturation) / 3) + sensor.saturation * np.eye(3)
+    mix = sensor.contrast * saturation @ np.diag(light.tint)
+    matrix: Float32 = np.column_stack([mix, np.full(3, _MID_GREY * (1 - sensor.contrast))]).astype(np.float32)
+    return matrix

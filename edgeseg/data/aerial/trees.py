@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import math
 
+import cv2
 import numpy as np
 
 from edgeseg.data.aerial import ground, noise
 from edgeseg.data.aerial.camera import NEAR, Points
 from edgeseg.data.aerial.canvas import Canvas
 from edgeseg.data.aerial.records import TREE, Tree
-from edgeseg.image import Float32
 
 _TEMPLATES = 24  # different crowns of each kind
 
@@ -97,11 +97,12 @@ def leaf(canvas: Canvas) -> None:
     chosen = canvas.ids == TREE
     if not chosen.any():
         return
-    eye, height = canvas.camera.centre, 5.0
-    reach = 1 - height / eye[2]
-    x, y = eye[0] + reach * canvas.camera.ray_x[chosen], eye[1] + reach * canvas.camera.ray_y[chosen]
-    size = canvas.camera.depth[chosen] * np.float32(reach / canvas.camera.focal)
+    eye_x, eye_y, eye_z = canvas.camera.centre.tolist()
+    reach = 1 - 5.0 / eye_z  # how far along the ray, 5 m above the ground
+    x, y = eye_x + reach * canvas.camera.ray_x[chosen], eye_y + reach * canvas.camera.ray_y[chosen]
+    size = canvas.camera.depth[chosen] * (reach / canvas.camera.focal)
     strength = np.clip(0.10 / size, 0.35, 1.0)
     level = 1 + strength * (0.15 * noise.at(x, y, 11.0, 0, 5) + 0.13 * noise.at(x, y, 8.0, 1, 9))
-    colours: Float32 = canvas.image[chosen] * np.clip(level, 0.35, 1.75)[:, None].astype(np.float32)
-    canvas.image[chosen] = np.clip(colours, 0, 255).astype(np.uint8)
+    factor = np.ones(chosen.shape, np.float32)
+    factor[chosen] = np.clip(level, 0.35, 1.75)
+    cv2.multiply(canvas.image, cv2.merge([factor, factor, factor]), canvas.image, dtype=cv2.CV_8U)
