@@ -32,7 +32,7 @@ from edgeseg.errors import UsageError
 from edgeseg.image import Float32, Uint8
 
 NAME = "synthetic"
-VERSION = 1
+VERSION = 2
 """Raised whenever the same (seed, index) gives another picture."""
 LABELS = LabelSet(
     names=("ground", "low vegetation", "road", "building", "tree", "water", "vehicle", "person"),
@@ -139,7 +139,7 @@ def flight_shots(frames: int, *, seed: int, height: int, width: int) -> tuple[Sh
         pose = Pose(
             x=float(position[0]),
             y=float(position[1]),
-            altitude=23 + 4 * math.sin(0.13 * time + phase[1]),
+            altitude=19 + 3 * math.sin(0.13 * time + phase[1]),
             yaw=yaw,
             pitch=math.radians(62 + 14 * math.sin(0.17 * time + phase[2])),
             roll=0.02 * math.sin(0.7 * time + phase[3]),
@@ -192,7 +192,7 @@ def _pose(rng: Rng, grid: Grid) -> Pose:
     target = grid.place(np.array([[grid.line(0, 0) + x * grid.spacing[0], grid.line(1, 0) + y * grid.spacing[1]]]))[0]
     nadir = rng.random() < 0.45
     pitch = math.radians(float(rng.uniform(82, 90) if nadir else rng.uniform(40, 78)))
-    altitude = math.exp(float(rng.uniform(math.log(15), math.log(40))))
+    altitude = math.exp(float(rng.uniform(math.log(12.5), math.log(34))))
     fov = math.radians(float(rng.uniform(52, 72)))
     yaw = float(rng.uniform(0, math.tau))
     back = altitude / math.tan(pitch)

@@ -82,7 +82,7 @@ def homes(builder: Builder, rng: Rng, area: Area) -> None:
         for step in range(int(width / 1.3)):
             builder.tree(rng, area.x0 + 1.3 * step, middle + rng.normal(0, 0.12), "bush", 0.85)
     _trees(builder, rng, Area(x0=area.x0, y0=middle - 7, x1=area.x1, y1=middle + 7), int(rng.integers(4, 12)))
-    for _ in range(int(rng.integers(0, 4))):
+    for _ in range(int(rng.integers(2, 7))):
         builder.person(rng, *area.spot(rng))
 
 
@@ -179,7 +179,7 @@ def halls(builder: Builder, rng: Rng, area: Area) -> None:
     if rng.random() < 0.5:
         builder.vehicle(rng, area.middle[0], (area.y0 + top) / 2, 0.0, lorries=0.8)
     _trees(builder, rng, Area(x0=area.x0, y0=area.y0, x1=area.x1, y1=area.y0 + 3.5), int(rng.integers(2, 7)), 0, 0.3)
-    for _ in range(int(rng.integers(1, 7))):
+    for _ in range(int(rng.integers(3, 10))):
         builder.person(rng, float(rng.uniform(area.x0, area.x1)), float(rng.uniform(area.y0, top)))
 
 
@@ -202,7 +202,7 @@ def crops(builder: Builder, rng: Rng, area: Area) -> None:
                 )
     if rng.random() < 0.4:
         builder.vehicle(rng, *area.spot(rng, 4), float(rng.uniform(0, math.tau)), lorries=0.6)
-    for _ in range(int(rng.integers(0, 4))):
+    for _ in range(int(rng.integers(2, 7))):
         builder.person(rng, *area.spot(rng))
 
 
@@ -226,8 +226,8 @@ def park(builder: Builder, rng: Rng, area: Area) -> None:
         x, y = area.spot(rng, 6)
         clump = Area(x0=x - 6, y0=y - 6, x1=x + 6, y1=y + 6)
         _trees(builder, rng, clump, int(rng.integers(2, 7)))
-    for _ in range(int(rng.integers(1, 4))):
-        _group(builder, rng, area, int(rng.integers(2, 7)))
+    for _ in range(int(rng.integers(2, 6))):
+        _group(builder, rng, area, int(rng.integers(2, 8)))
     along = float(rng.uniform(-18, 18))
     builder.person(rng, mx + along * math.cos(angle), my + along * math.sin(angle), angle=angle)
 
@@ -262,7 +262,7 @@ def site(builder: Builder, rng: Rng, area: Area) -> None:
         )  # fmt: skip
     for _ in range(int(rng.integers(2, 6))):
         builder.vehicle(rng, *area.spot(rng, 4), float(rng.uniform(0, math.tau)), lorries=0.45)
-    for _ in range(int(rng.integers(2, 8))):
+    for _ in range(int(rng.integers(4, 12))):
         builder.person(rng, *area.spot(rng))
     _trees(builder, rng, area, int(rng.integers(0, 6)), 0.1, 0.6)
 

@@ -156,7 +156,7 @@ class Builder:
 
     def tree(self, rng: Rng, x: float, y: float, kind: TreeName, scale: float = 1.0) -> None:
         """Adds a tree if there is room for its trunk."""
-        low, high = {"broadleaf": (1.7, 3.6), "conifer": (1.4, 2.4), "bush": (0.6, 1.3)}[kind]
+        low, high = {"broadleaf": (1.7, 3.6), "conifer": (1.4, 2.4), "bush": (0.75, 1.4)}[kind]
         radius = float(rng.uniform(low, high)) * scale
         if not self.free(x, y, 0.55 * radius):
             return

@@ -50,12 +50,13 @@ def paint(canvas: Canvas, building: Building) -> None:
         _face(canvas, building, np.array([floor[k], floor[n], tops[n], tops[k]]), roof=False)
     for face in _FACES[building.roof if building.ridge else "flat"]:
         gable = building.roof == "gable" and len(face) == 3
-        _face(canvas, building, tops[list(face)], roof=not gable)
+        solar = building.solar and face[0] == 0
+        _face(canvas, building, tops[list(face)], roof=not gable, solar=solar)
     for dx, dy, length, width in building.plant if not building.ridge else ():
         _plant(canvas, building, dx, dy, length, width)
 
 
-def _face(canvas: Canvas, building: Building, polygon: Points, *, roof: bool) -> None:
+def _face(canvas: Canvas, building: Building, polygon: Points, *, roof: bool, solar: bool = False) -> None:
     """Paints one face; its first edge is level, and it is seen from outside counter-clockwise."""
     u_axis = polygon[1] - polygon[0]
     u_axis = u_axis / np.linalg.norm(u_axis)
@@ -83,14 +84,14 @@ def _face(canvas: Canvas, building: Building, polygon: Points, *, roof: bool) ->
     v: Float32 = float((eye - polygon[0]) @ v_axis) + reach * along(v_axis)
     size = float(np.linalg.norm(polygon.mean(0) - eye)) / canvas.camera.focal
     if roof:
-        colours = _roof(building, u, v, size, polygon)
+        colours = _roof(building, u, v, size, solar=solar)
     else:
         colours = _wall(building, u, v, size, float(np.linalg.norm(polygon[1] - polygon[0])))
     colours = colours * np.array(canvas.light.on(tuple(normal.tolist())), np.float32)
     canvas.put(window, mask, colours.astype(np.float32), BUILDING)
 
 
-def _roof(building: Building, u: Float32, v: Float32, size: float, polygon: Points) -> Float32:
+def _roof(building: Building, u: Float32, v: Float32, size: float, *, solar: bool) -> Float32:
     colour = np.array(building.roof_colour, np.float32)
     fine = min(1.0, 0.08 / size)
     blotch = noise.at(u, v, 3.0, 1, building.texture)
@@ -114,7 +115,7 @@ def _roof(building: Building, u: Float32, v: Float32, size: float, polygon: Poin
         rim = np.minimum(np.minimum(u, length - u), np.minimum(v, width - v))
         colours = np.where((rim < 0.35)[:, None], colours * 0.35 + 120, colours)
         colours = np.where(((rim >= 0.35) & (rim < 0.6))[:, None], colours * 0.78, colours)
-    if building.solar:
+    if solar:
         length = building.length
         inside = (u > length * 0.2) & (u < length * 0.75) & (v > 0.9) & (v < min(5.2, building.width * 0.42))
         grid = (u % 1.0 < 0.07) | (v % 1.65 < 0.07)

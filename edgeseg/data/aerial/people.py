@@ -19,7 +19,7 @@ def cast(canvas: Canvas, person: Person) -> None:
     ground.cast(
         canvas,
         np.concatenate(
-            [slab(frame, -0.12, 0.12, 0.14, 0.04, 0.0), slab(frame, -0.14, 0.14, 0.24, 0.05, person.height * 0.8),
+            [slab(frame, -0.14, 0.14, 0.17, 0.04, 0.0), slab(frame, -0.18, 0.18, 0.31, 0.06, person.height * 0.8),
              slab(frame, -0.1, 0.1, 0.1, 0.03, person.height)]
         ),
     )  # fmt: skip
@@ -33,20 +33,20 @@ def paint(canvas: Canvas, person: Person) -> None:
     hip, neck = person.height * 0.48, person.height * 0.84
     origin, along, across = frame
     for side in (-1, 1):
-        leg = (origin + along * step * side + across * 0.1 * side, along, across)
-        hips = (origin + across * 0.08 * side, along, across)
+        leg = (origin + along * step * side + across * 0.13 * side, along, across)
+        hips = (origin + across * 0.11 * side, along, across)
         prism(
             canvas,
-            slab(leg, -0.1, 0.1, 0.09, 0.03, 0.0),
-            slab(hips, -0.1, 0.1, 0.1, 0.03, hip),
+            slab(leg, -0.13, 0.13, 0.11, 0.03, 0.0),
+            slab(hips, -0.13, 0.13, 0.13, 0.03, hip),
             person.legs,
             PERSON,
             level,
         )
     prism(
         canvas,
-        slab(frame, -0.14, 0.14, 0.22, 0.08, hip),
-        slab(frame, -0.15, 0.15, 0.27, 0.09, neck),
+        slab(frame, -0.18, 0.18, 0.28, 0.09, hip),
+        slab(frame, -0.19, 0.19, 0.34, 0.11, neck),
         person.top,
         PERSON,
         level,
@@ -55,5 +55,5 @@ def paint(canvas: Canvas, person: Person) -> None:
     seen = canvas.camera.in_view(head)
     if seen[0, 2] > NEAR:
         column, row = canvas.camera.to_pixels(seen)[0].tolist()
-        radius = 0.13 * canvas.camera.focal / float(seen[0, 2])
+        radius = 0.15 * canvas.camera.focal / float(seen[0, 2])
         canvas.disc(column, row, radius, times(person.hair, (level, level, level)), PERSON)

@@ -152,7 +152,7 @@ class _Network:
         elif rng.random() < 0.6:
             self._dashes(axis, index, start + 3, end - 3, 0.0, 1.6, 2.4)
         self._parked(rng, axis, index, start + 8, end - 8, half)
-        for _ in range(int(rng.poisson(1.6))):
+        for _ in range(int(rng.poisson(2.4))):
             along, beside = float(rng.uniform(start, end)), float(rng.choice([-1, 1]))
             x, y = self._point(axis, index, along, beside * (half + PAVEMENT * float(rng.uniform(0.3, 0.8))))
             turn = math.pi / 2 if axis == 0 else 0.0
@@ -198,7 +198,7 @@ class _Network:
         sign = 1 if abs(angle - (math.pi / 2 if axis == 0 else 0.0)) < 1 else -1
         gone = sign * speed * self._builder.time
         for slot in range(math.floor((start - gone) / _SLOT), math.ceil((end - gone) / _SLOT)):
-            if grid.chance(12, axis, index, side + 1, slot) > (0.5 if half > HALF_WIDTHS["street"] else 0.3):
+            if grid.chance(12, axis, index, side + 1, slot) > (0.6 if half > HALF_WIDTHS["street"] else 0.42):
                 continue
             rng = grid.rng(13, axis, index, side + 1, slot)
             along = (slot + 0.5) * _SLOT + float(rng.uniform(-0.2, 0.2)) * _SLOT + gone
