@@ -1,4 +1,4 @@
-"""A plain folder: `images/<split>/*`, `labels/<split>/*.png` (one class id per pixel) and `labels.json`.
+"""A plain folder: `images/<split>/*`, `labels/<split>/*.png` or `.bmp` (one class id per pixel) and `labels.json`.
 
 `labels.json` says what the ids mean: `{"names": ["road", ...], "colors": [[128, 64, 128], ...], "ignore_index": 255}`;
 colours and ignored id may be left out. A folder without splits, with the files right in `images` and `labels`, is the
@@ -22,7 +22,7 @@ LABELS_FILE = "labels.json"
 
 def matches(root: Path) -> bool:
     """Whether `root` holds this layout."""
-    return (root / "images").is_dir() and (root / "labels").is_dir() and (root / LABELS_FILE).is_file()
+    return (root / "images").is_dir() and (root / "labels").is_dir()
 
 
 def open_split(root: Path, split: str) -> Dataset:
@@ -37,8 +37,14 @@ def open_split(root: Path, split: str) -> Dataset:
         have = sorted(path.name for path in (root / "images").iterdir() if path.is_dir())
         raise DataError(f"{root / 'images'} has no split '{split}': it has {', '.join(have) or 'only all'}")
     images = pictures_in(root / "images" / part)
-    label_maps = [root / "labels" / part / f"{image.stem}.png" for image in images]
+    label_maps = [label_map_of(image, root / "labels" / part) for image in images]
     return paired(NAME, split, read_labels(root / LABELS_FILE), images, label_maps)
+
+
+def label_map_of(image: Path, folder: Path) -> Path:
+    """Returns where a picture's label map is: the PNG of its name, or the BMP where there is no PNG."""
+    png, bmp = folder / f"{image.stem}.png", folder / f"{image.stem}.bmp"
+    return bmp if bmp.is_file() and not png.is_file() else png
 
 
 def pictures_in(folder: Path) -> list[Path]:
