@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.card import OutputKind, RecipeName
+from edgeseg.card import RecipeName
 from edgeseg.cli.options import parse_size
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 from edgeseg.errors import UsageError
@@ -29,6 +29,7 @@ def command(
     data: Annotated[Path | None, typer.Option(help="Folder that a manifest's file names are relative to.")] = None,
     images: Annotated[int, typer.Option(min=1, help="Use at most so many calibration pictures.")] = 100,
     size: Annotated[str | None, typer.Option(help="Input size, height x width; the model's own if not given.")] = None,
+    target: Annotated[str, typer.Option(help="cpu, or edgetpu (all integer; says what will not map).")] = "cpu",
     output: Annotated[str, typer.Option(help="logits, or labels (argmax inside the file).")] = "logits",
     labels: Annotated[
         str | None, typer.Option(help="Class names of a model without a card: a file, or voc ...")
@@ -55,8 +56,9 @@ def command(
     from edgeseg.convert import AGREEMENT_IMAGES, convert
     from edgeseg.files import write_bytes
 
-    if output not in OutputKind.__args__:  # type: ignore[attr-defined]
-        raise UsageError(f"--output {output}: expected logits or labels")
+    recipe = Recipe(name=recipe_name, output=output, target=target)  # type: ignore[arg-type]
+    if recipe.target == "edgetpu" and not recipe.is_integer:
+        raise UsageError(f"--target edgetpu with {recipe.name}: the Edge TPU computes in integers only, use --int8")
     network, card = load_float_model(model, labels=labels, mean=mean, std=std)
     spec = card.input
     if size:
@@ -64,7 +66,6 @@ def command(
 
         height, width = parse_size(size)
         spec = replace(spec, height=height, width=width)
-    recipe = Recipe(name=recipe_name, output=output)  # type: ignore[arg-type]
     pictures = open_calibration_for(card, recipe, calibration, data)
     count = min(images, pictures.count)
     with progress_bar() as progress:
@@ -73,22 +74,44 @@ def command(
             network, card, recipe, spread(pictures, count), calibration_source=pictures.record_source, spec=spec,
             advance=advance,
         )  # fmt: skip
-    target = out or Path(f"{converted.name}_{recipe.name}.tflite")
-    write_bytes(target, content)
+    file = out or Path(f"{converted.name}_{recipe.name}.tflite")
+    write_bytes(file, content)
     console.print(
-        f"{target}: {recipe.name}, {len(content) / 1e6:.2f} MB, agrees with the Keras network on "
+        f"{file}: {recipe.name}, {len(content) / 1e6:.2f} MB, agrees with the Keras network on "
         f"{100 * (converted.agreement or 0):.2f} % of the pixels of {min(AGREEMENT_IMAGES, count)} pictures"
     )
+    unmapped = unmapped_on_edgetpu(content) if recipe.target == "edgetpu" else None
+    if unmapped is not None:
+        console.print("Edge TPU (predicted): all operators map" if not unmapped else "Edge TPU (predicted) leaves:")
+        for line in unmapped:
+            console.print(f"  {line}", soft_wrap=True, markup=False)
     emit(
         {
-            "file": str(target),
+            "file": str(file),
             "name": converted.name,
             "recipe": recipe.name,
             "bytes": len(content),
             "agreement": converted.agreement,
+            "unmapped": unmapped,
         },
         json,
     )
+
+
+def unmapped_on_edgetpu(content: bytes) -> list[str]:
+    """Returns one line for each operator that the Edge TPU would leave to the CPU, with the reason and the remedy."""
+    from edgeseg.tflite.edgetpu import predict
+    from edgeseg.tflite.graph import parse_graph
+
+    graph = parse_graph(content)
+    lines = []
+    for verdict in predict(graph).verdicts:
+        if not verdict.mapped:
+            finding = verdict.findings[0]
+            name = graph.main.operators[verdict.index].op
+            remedy = f"; {finding.remedy}" if finding.remedy else ""
+            lines.append(f"operator {verdict.index} {name}: {finding.reason}{remedy}")
+    return lines
 
 
 def chosen_recipe(*, int8: bool, int8_weights: bool, float16: bool, float32: bool) -> RecipeName:
