@@ -1,8 +1,9 @@
 """A plain folder: `images/<split>/*`, `labels/<split>/*.png` (one class id per pixel) and `labels.json`.
 
 `labels.json` says what the ids mean: `{"names": ["road", ...], "colors": [[128, 64, 128], ...], "ignore_index": 255}`;
-colours and ignored id may be left out, and `"name"` may name the set. A folder without splits, with the files right in `images` and `labels`, is the
-split "all". This is what `edgeseg data synth` writes, and the way to bring pictures of one's own.
+colours and ignored id may be left out, and `"name"` may name the set. A folder without splits, with the files right in
+`images` and `labels`, is the split "all". This is what `edgeseg data synth` writes, and the way to bring pictures of
+one's own.
 """
 
 from __future__ import annotations
