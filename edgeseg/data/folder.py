@@ -1,13 +1,15 @@
 """A plain folder: `images/<split>/*`, `labels/<split>/*.png` or `.bmp` (one class id per pixel) and `labels.json`.
 
 `labels.json` says what the ids mean: `{"names": ["road", ...], "colors": [[128, 64, 128], ...], "ignore_index": 255}`;
-colours and ignored id may be left out. A folder without splits, with the files right in `images` and `labels`, is the
-split "all". This is what `edgeseg data synth` writes, and the way to bring pictures of one's own.
+colours and ignored id may be left out, and `"name"` may name the set. A folder without splits, with the files right in
+`images` and `labels`, is the split "all". This is what `edgeseg data synth` writes, and the way to bring pictures of
+one's own.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ def open_split(root: Path, split: str) -> Dataset:
         raise DataError(f"{root / 'images'} has no split '{split}': it has {', '.join(have) or 'only all'}")
     images = pictures_in(root / "images" / part)
     label_maps = [label_map_of(image, root / "labels" / part) for image in images]
-    return paired(NAME, split, read_labels(root / LABELS_FILE), images, label_maps)
+    name, labels = read_labels(root / LABELS_FILE)
+    return paired(name, split, labels, images, label_maps)
 
 
 def label_map_of(image: Path, folder: Path) -> Path:
@@ -52,8 +55,8 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
 
 
-def read_labels(path: Path) -> LabelSet:
-    """Reads `labels.json`.
+def read_labels(path: Path) -> tuple[str, LabelSet]:
+    """Reads `labels.json`: the set's name, "folder" if it gives none, and its classes.
 
     Raises:
         DataError: It is missing, is not JSON, or its names and colours make no label set.
@@ -70,10 +73,14 @@ def read_labels(path: Path) -> LabelSet:
     ignore_index = value.get("ignore_index", 255)
     if not isinstance(ignore_index, int) or not 0 <= ignore_index <= 255:
         raise DataError(f"{path} has ignore_index {ignore_index!r}: expected 0-255")
+    name = value.get("name", NAME)
+    if not isinstance(name, str) or not re.fullmatch(r"[\w-]{1,40}", name):
+        raise DataError(f"{path} has name {name!r}: expected up to 40 letters, digits, '-' and '_'")
     try:
         if "colors" not in value:
-            return LabelSet.from_names(names, ignore_index)
-        return LabelSet(names=tuple(names), colors=_colours(value["colors"], path), ignore_index=ignore_index)
+            return name, LabelSet.from_names(names, ignore_index)
+        colours = _colours(value["colors"], path)
+        return name, LabelSet(names=tuple(names), colors=colours, ignore_index=ignore_index)
     except UsageError as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -87,9 +94,10 @@ def _colours(value: Any, path: Path) -> tuple[tuple[int, int, int], ...]:
     return tuple((red, green, blue) for red, green, blue in value)
 
 
-def labels_json(labels: LabelSet) -> dict[str, Any]:
-    """Returns what `labels.json` says about a label set."""
+def labels_json(name: str, labels: LabelSet) -> dict[str, Any]:
+    """Returns what `labels.json` says about a set and its classes."""
     return {
+        "name": name,
         "names": list(labels.names),
         "colors": [list(color) for color in labels.colors],
         "ignore_index": labels.ignore_index,

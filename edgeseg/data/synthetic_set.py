@@ -82,7 +82,7 @@ def write_set(
     record = {"set": synthetic.NAME, "renderer": synthetic.VERSION, "seed": seed, "size": f"{height}x{width}"}
     _check_record(folder / RECORD_FILE, record)
     write_json(folder / RECORD_FILE, record)
-    write_json(folder / LABELS_FILE, labels_json(synthetic.LABELS))
+    write_json(folder / LABELS_FILE, labels_json(synthetic.NAME, synthetic.LABELS))
     pictures = [
         _Picture(
             out=str(folder),

@@ -25,7 +25,7 @@ def small(tmp_path: Path, cli: Any) -> Path:
 
 def test_what_is_written_opens_as_a_plain_folder(small: Path) -> None:
     train, val = open_dataset(small, "train"), open_dataset(small, "val")
-    assert (train.name, len(train), len(val)) == ("folder", 3, 1)
+    assert (train.name, len(train), len(val)) == ("synthetic", 3, 1)
     assert train.labels == synthetic.LABELS
     image, label_map = train.load(1)
     expected_image, expected_labels = synthetic.render(1, seed=4, height=32, width=48)  # seed 2's train is seed 4

@@ -158,6 +158,11 @@ def test_plain_folder_brings_its_own_classes(plain_root: Path) -> None:
     assert dataset.load(0)[1].tolist() == [[0, 1], [1, 9]]  # 9 is this set's ignored id
 
 
+def test_plain_folder_may_have_a_name(plain_root: Path) -> None:
+    put_json(plain_root / "labels.json", {"name": "yard", "names": ["soil", "leaf"], "ignore_index": 9})
+    assert open_dataset(plain_root, "train").name == "yard"
+
+
 def test_plain_folder_without_splits_is_all(tmp_path: Path) -> None:
     put_image(tmp_path / "images" / "b.png")
     put_image(tmp_path / "images" / "a.jpg")
@@ -178,6 +183,7 @@ def test_plain_folder_without_splits_is_all(tmp_path: Path) -> None:
         ({"names": ["soil"]}, "expected 2 to 255"),
         ({"names": ["soil", "leaf"], "colors": [[1, 2, 3]]}, "2 names and 1 colours"),
         ({"names": ["soil", "leaf"], "colors": [[1, 2, 3], [1, 2, 256]]}, r"not \[red, green, blue\]"),
+        ({"names": ["soil", "leaf"], "name": "my yard"}, "name 'my yard': expected up to 40 letters"),
         ({"names": ["soil", "leaf"], "ignore_index": 300}, "ignore_index 300: expected 0-255"),
     ],
 )
