@@ -47,6 +47,7 @@ QUANTIZATION = {
     ("SOFTMAX", "int8"): (1 / 256, -128),
     ("SOFTMAX", "uint8"): (1 / 256, 0),
     ("TANH", "uint8"): (1 / 128, 128),
+    ("L2_NORMALIZATION", "uint8"): (1 / 128, 128),
 }
 
 
