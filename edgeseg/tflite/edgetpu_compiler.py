@@ -115,8 +115,10 @@ def compile_model(
         output = _run(program, source, timeout_s, multiple_subgraphs)
         reports = edgetpu_log.parse_output(output)
         compiled, log = source.with_name(f"{path.stem}_edgetpu.tflite"), source.with_name(f"{path.stem}_edgetpu.log")
-        if not reports or not compiled.is_file():
+        if not reports:
             raise ConversionError(_explain(path, edgetpu_log.failure(output), prediction))
+        if not compiled.is_file():
+            raise ConversionError(f"{program} reports success and wrote no file: is it Google's edgetpu_compiler?")
         made = compiled.read_bytes()
         log_text = log.read_text(errors="replace") if log.is_file() else output
     differences = _differences(graph, parse_graph(made), prediction)
@@ -161,18 +163,18 @@ def _run(program: Path, source: Path, timeout_s: float, multiple_subgraphs: bool
         )
     except OSError as error:
         raise UsageError(f"cannot run {program}: {error.strerror}; it is a program for x86-64 Linux") from error
-    try:
-        output, _ = process.communicate(timeout=timeout_s + GRACE_S)
-    except subprocess.TimeoutExpired as error:
-        raise ConversionError(
-            f"{program.name} did not end within {timeout_s:g} s and was stopped: give it longer (--timeout), or a "
-            "smaller model"
-        ) from error
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return output
+    with process:  # closes the pipe and waits
+        try:
+            return process.communicate(timeout=timeout_s + GRACE_S)[0]
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise ConversionError(
+                    f"{program.name} did not end within {timeout_s:g} s and was stopped: give it longer (--timeout), "
+                    "or a smaller model"
+                ) from error
+            raise
 
 
 def _explain(path: Path, reason: str, prediction: Prediction) -> str:

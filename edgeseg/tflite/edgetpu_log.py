@@ -16,7 +16,7 @@ _ROW = re.compile(r"^([A-Za-z0-9_]+)\s+(\d+)\s+(\S.*?)\s*$")
 _VERSION = re.compile(r"Edge TPU Compiler version ([\d.]+)")
 _SUCCESS = re.compile(r"Models? compiled successfully in (\d+) ms")
 _FAILURES = (
-    re.compile(r"^Compilation failed: ?(?:Compilation failed )?(.*\S)", re.MULTILINE),
+    re.compile(r"^Compilation failed: ?(?:Compilation failed due to )?(.*\S)", re.MULTILINE),
     re.compile(r"^(Internal compiler error)\. Aborting!", re.MULTILINE),
     re.compile(r"^(The number of lists given to intermediate_tensors.*)", re.MULTILINE),
 )

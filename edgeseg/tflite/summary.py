@@ -19,7 +19,7 @@ def summarize(path: str | os.PathLike[str], *, multiple_subgraphs: bool = False)
         multiple_subgraphs: Predict the Edge TPU compiler's option `-a`.
 
     Returns:
-        The keys of the contract (`ops`, `edgetpu`, `card`) and more; see docs/inspect.md.
+        The keys of the contract (`ops`, `edgetpu`, `card`) and more.
 
     Raises:
         ModelFileError: The file is missing, damaged, or no `.tflite`.
