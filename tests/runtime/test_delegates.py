@@ -105,7 +105,7 @@ def test_one_that_hangs(build, model, monkeypatch):
 
 def test_a_file_that_is_no_library(tmp_path, model):
     (tmp_path / "text.so").write_text("not a library")
-    with pytest.raises(DelegateError, match="text.so"):
+    with pytest.raises(DelegateError, match=r"text\.so"):
         Segmenter(model, delegate=str(tmp_path / "text.so"))
     with pytest.raises(DelegateError, match="no such file"):
         Segmenter(model, delegate=str(tmp_path / "absent.so"))
