@@ -9,7 +9,9 @@ from edgeseg.card import LabelSet
 from edgeseg.image import Uint8, palette
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_WHITE, _BLACK, _RED = (255, 255, 255), (0, 0, 0), (40, 40, 220)
+_STRIP = 48  # rows blended at once: they stay in the second-level cache
+_NOTHING = np.empty((0, 0, 3), np.uint8)
+_WHITE, _RED = (255, 255, 255), (40, 40, 220)
 
 
 class Overlay:
@@ -27,9 +29,7 @@ class Overlay:
         self._labels = labels
         self._legend = legend
         self._half_palette = np.ascontiguousarray((palette(labels) >> 1).reshape(256, 1, 3))
-        self._painted: Uint8 | None = None
-        self._wide: Uint8 | None = None
-        self._tall: Uint8 | None = None
+        self._painted = self._wide = self._tall = _NOTHING
         self._rows = np.zeros(0, np.intp)
         self._canvas: Uint8 | None = None
 
@@ -47,8 +47,12 @@ class Overlay:
         height, width = frame.shape[:2]
         canvas = self._sized(frame)
         painted = self._paint(label_map, height, width)
-        np.right_shift(frame, 1, out=canvas)
-        cv2.add(canvas, painted, dst=canvas)
+        for top in range(0, height, _STRIP):
+            strip = canvas[top : top + _STRIP]
+            colours = self._tall[: len(strip)]
+            np.take(painted, self._rows[top : top + _STRIP], axis=0, out=colours, mode="clip")
+            np.right_shift(frame[top : top + _STRIP], 1, out=strip)
+            cv2.add(strip, colours, dst=strip)
         scale = max(0.4, height / 1080)
         if self._legend:
             self._draw_legend(canvas, label_map, scale)
@@ -69,32 +73,30 @@ class Overlay:
         canvas[(height - band) // 2 : (height + band) // 2] = _RED
         (text_width, _), _ = cv2.getTextSize(line, _FONT, 1.0, 2)
         scale = min(band / 50, 0.9 * width / max(1, text_width))
-        _write(canvas, line, (round(width * 0.05), height // 2 + round(10 * scale)), scale)
+        place = (round(width * 0.05), height // 2 + round(10 * scale))
+        cv2.putText(canvas, line, place, _FONT, scale, _WHITE, max(1, round(2 * scale)), cv2.LINE_AA)
         return canvas
 
     def _sized(self, frame: Uint8) -> Uint8:
         if self._canvas is None or self._canvas.shape != frame.shape:
             self._canvas = np.empty_like(frame)
-            self._wide = self._tall = None
+            self._tall = np.empty((_STRIP, *frame.shape[1:]), np.uint8)
+            self._painted = _NOTHING
         return self._canvas
 
     def _paint(self, label_map: Uint8, height: int, width: int) -> Uint8:
-        """Returns the halved colours at the frame's size: looked up, widened, then whole rows repeated."""
+        """Returns the halved colours, looked up and widened to the frame's width; `_rows` says which row goes where."""
         rows, columns = label_map.shape
         label_map = np.ascontiguousarray(label_map)
-        if self._painted is None or self._painted.shape[:2] != label_map.shape:
+        if self._painted.shape[:2] != label_map.shape:
             self._painted = np.empty((rows, columns, 3), np.uint8)
-            self._wide = self._tall = None
-        if self._wide is None or self._tall is None:
             self._wide = np.empty((rows, width, 3), np.uint8)
-            self._tall = np.empty((height, width, 3), np.uint8)
             self._rows = (2 * np.arange(height) + 1) * rows // (2 * height)
         cv2.applyColorMap(label_map, self._half_palette, dst=self._painted)
-        if (rows, columns) == (height, width):
+        if columns == width:
             return self._painted
         cv2.resize(self._painted, (width, rows), dst=self._wide, interpolation=cv2.INTER_NEAREST)
-        np.take(self._wide, self._rows, axis=0, out=self._tall, mode="clip")
-        return self._tall
+        return self._wide
 
     def _draw_legend(self, canvas: Uint8, label_map: Uint8, scale: float) -> None:
         """Lists the classes that cover more than half a percent, largest first."""
@@ -107,10 +109,19 @@ class Overlay:
             box = round(24 * scale)
             cv2.rectangle(canvas, (box // 2, y), (box // 2 + box, y + box), (blue, green, red), -1)
             share = counts[class_id] / label_map.size
-            _write(canvas, f"{self._labels.names[class_id]} {share:.0%}", (2 * box, y + round(21 * scale)), 0.8 * scale)
+            _write(
+                canvas,
+                f"{self._labels.names[class_id]} {share:.0%}",
+                (2 * box + box // 2, y + round(21 * scale)),
+                0.8 * scale,
+            )
 
 
 def _write(canvas: Uint8, text: str, place: tuple[int, int], scale: float) -> None:
+    """Writes white text on a darkened strip, so that it can be read over anything."""
     thickness = max(1, round(2 * scale))
-    cv2.putText(canvas, text, place, _FONT, scale, _BLACK, thickness + 2 * max(1, round(scale)), cv2.LINE_8)
-    cv2.putText(canvas, text, place, _FONT, scale, _WHITE, thickness, cv2.LINE_8)
+    (width, height), below = cv2.getTextSize(text, _FONT, scale, thickness)
+    x, y = place
+    strip = canvas[max(0, y - height - below) : y + below, max(0, x - below) : x + width + below]
+    np.right_shift(strip, 2, out=strip)
+    cv2.putText(canvas, text, place, _FONT, scale, _WHITE, thickness, cv2.LINE_AA)

@@ -106,6 +106,7 @@ class Pipeline:
         self._frame_size = (0, 0)
         self._stopped_outputs: list[str] = []
         self._capture: Capture | None = None
+        self._threads: list[threading.Thread] = []
 
     def run(self, outputs: Sequence[Output]) -> dict[str, Any]:
         """Runs until the source ends, a limit is reached, or `stop` is called. Closes the outputs.
@@ -131,23 +132,22 @@ class Pipeline:
             on_loss=self._on_loss,
             on_return=self._on_return,
         )
-        inference = threading.Thread(target=self._guard, args=(self._infer,), name="edgeseg-inference", daemon=True)
-        output = threading.Thread(target=self._guard, args=(self._output,), name="edgeseg-output", daemon=True)
-        inference.start()
-        output.start()
+        work = ((self._infer, "edgeseg-inference"), (self._output, "edgeseg-output"))
+        self._threads = [
+            threading.Thread(target=self._guard, args=(each,), name=name, daemon=True) for each, name in work
+        ]
+        for thread in self._threads:
+            thread.start()
         try:
             self._supervise()
         finally:
             self._over.set()
-            self._captured.close()
-            inference.join(_END_SECONDS)
-            self._results.close()
-            output.join(_END_SECONDS)
-            self._capture.stop(_CAPTURE_END_SECONDS)
             self._wall = time.monotonic() - self._begin
-            self._broadcast({"event": "end", "ended": self._ended})
-            for each in self._outputs:
-                each.close()
+            self._captured.close()
+            self._threads[0].join(_END_SECONDS)
+            self._results.close()
+            self._threads[1].join(_END_SECONDS)
+            self._capture.stop(_CAPTURE_END_SECONDS)
         if self._failure is not None:
             raise self._failure
         return self.stats()
@@ -163,7 +163,9 @@ class Pipeline:
 
     @property
     def stuck(self) -> bool:
-        """Whether a thread is stuck in a read that does not return, so that the process cannot end by itself."""
+        """Whether a thread is stuck in a call that does not return, so that the process cannot end by itself."""
+        if any(thread.is_alive() for thread in self._threads):
+            return True
         return self._capture is not None and not self._capture.stop(0.0)
 
     def fps(self) -> float:
@@ -243,9 +245,12 @@ class Pipeline:
             undelivered = self._results.put(packet)
             if undelivered is not None:
                 self._pool.put(undelivered)
-            if self._options.frames is not None and self.frames >= self._options.frames:
+            if self._enough():
                 self._results.close()
                 return
+
+    def _enough(self) -> bool:
+        return self._options.frames is not None and self.frames >= self._options.frames
 
     def _segment(self, packet: Packet) -> None:
         if packet.image is None:
@@ -278,6 +283,15 @@ class Pipeline:
         self._last_ready = packet.ready
 
     def _output(self) -> None:
+        """Writes results until there are no more, then closes the outputs, on the thread that alone uses them."""
+        try:
+            self._write_all()
+        finally:
+            self._broadcast({"event": "end", "ended": self._ended or ("frames" if self._enough() else "end of source")})
+            for output in self._outputs:
+                output.close()
+
+    def _write_all(self) -> None:
         while True:
             packet = self._results.get(_TICK)
             if packet is None:
@@ -338,8 +352,7 @@ class Pipeline:
             elif self._options.seconds is not None and now - self._begin >= self._options.seconds:
                 self.stop("seconds")
             elif self._results.finished and capture.failure is None:
-                enough = self._options.frames is not None and self.frames >= self._options.frames
-                self.stop("frames" if enough else "end of source")
+                self.stop("frames" if self._enough() else "end of source")
 
     def _publish_invalid(self, loss: Loss, now: float) -> None:
         """Sends a packet without a mask through the outputs: what is shown and told must not look alive."""

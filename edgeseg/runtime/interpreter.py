@@ -161,7 +161,8 @@ def load_delegate(library: str, options: dict[str, str]) -> Any:
         try:
             return find_runtime().module.load_delegate(library, options)
         except (ValueError, OSError, RuntimeError) as error:
-            detail = telling(log()) or _first_line(error)
+            said = str(error).strip().splitlines()  # what the library reported follows the runtime's own line
+            detail = telling(log()) or (said[-1] if said else type(error).__name__)
             raise DelegateError(f"cannot load delegate {library}: {detail}") from error
 
 

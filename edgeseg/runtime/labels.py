@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def load_labels(name_or_path: str | os.PathLike[str]) -> LabelSet:
 
     Args:
         name_or_path: A data set layout that has fixed classes ("camvid"), or a text file with one name a line, class 0
-            first; empty lines and lines starting with # are skipped.
+            first. Lines starting with # are skipped; an empty line ends the list, what follows is prose.
 
     Raises:
         UsageError: It is neither.
@@ -32,7 +33,8 @@ def load_labels(name_or_path: str | os.PathLike[str]) -> LabelSet:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read labels {path}: expected a text file with one name a line") from error
-    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    stripped = [line.strip() for line in lines if not line.startswith("#")]
+    names = list(itertools.takewhile(bool, itertools.dropwhile(lambda line: not line, stripped)))
     if len(names) < 2:
         raise DataError(f"labels {path} holds {len(names)} names: expected two or more, one a line")
     return LabelSet.from_names(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ RESERVE_BYTES = 16 << 20
 """The recording ends while so much of the disk is free: its index must still be written for it to be playable."""
 _CHECK_EVERY = 8
 _STILLS_FPS = 5.0
-_MOST_REPEATS = 60
+_REPEAT_SHARE = 0.3
+"""Of the time between two pictures, so much may go into repeating the last one; where encoding is slower than that,
+the recording runs short instead of holding up the run."""
 
 
 class VideoRecording:
@@ -55,7 +58,8 @@ class VideoRecording:
         self._try_out()
         self._writer: Any = None
         self._size = (0, 0)
-        self._start = 0.0
+        self._start = self._last = 0.0
+        self._due = 0  # frames that real time asks for so far
         self._written = 0
         self._offered = 0
 
@@ -71,11 +75,17 @@ class VideoRecording:
         picture = packet.overlay
         if picture.shape[:2] != self._size:
             picture = cv2.resize(picture, self._size[::-1]).astype(picture.dtype, copy=False)
-        due = int((packet.ready - self._start) * self._fps) + 1 if self._live else self._written + 1
-        for _ in range(min(due - self._written, _MOST_REPEATS)):
+        slots = 1
+        if self._live:
+            due = int((packet.ready - self._start) * self._fps) + 1
+            slots, self._due = due - self._due, due
+        allowed = _REPEAT_SHARE * (packet.ready - self._last)
+        started, self._last = time.monotonic(), packet.ready
+        for repeat in range(slots):
+            if repeat and time.monotonic() - started > allowed:
+                break
             self._writer.write(picture)
             self._written += 1
-        self._written = max(self._written, due) if due - self._written > 0 else self._written
 
     def event(self, event: Event) -> None:
         """A recording carries no events."""
@@ -108,4 +118,4 @@ class VideoRecording:
         writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, self._fourcc, self._fps, (width, height))
         if not writer.isOpened():
             raise OutputError(f"cannot record to {self._path}: the file cannot be opened for writing")
-        self._writer, self._size, self._start = writer, (height, width), now
+        self._writer, self._size, self._start, self._last = writer, (height, width), now, now
