@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import time
 
-import cv2  # noqa: TID253
+import cv2
 
 from edgeseg.data import synthetic
 

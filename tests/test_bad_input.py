@@ -1,6 +1,7 @@
 """Whatever is wrong with the input: one line on stderr that says so, exit 1, and nothing left behind."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_a_damaged_model(
     (tmp_path / "m.tflite").write_bytes(damage(tiny_model.read_bytes()))
     line = refused(*words_for(command, tmp_path / "m.tflite", tiny_dataset))
     assert "m.tflite" in line
-    assert pytest.importorskip("re").search(DAMAGES[damage], line), line
+    assert re.search(DAMAGES[damage], line), line
 
 
 @pytest.mark.parametrize("command", DEVICE_COMMANDS)
@@ -226,8 +227,10 @@ def test_a_source_that_is_no_video_or_picture(refused: Refused, tmp_path: Path, 
     assert name in refused("run", tiny_model, "--source", tmp_path / name, "--headless")
 
 
-def test_no_source_at_all(refused: Refused, tiny_model: Path) -> None:
-    assert "--camera" in refused("run", tiny_model, "--headless")
+def test_no_source_at_all_is_wrong_usage(cli, tiny_model: Path) -> None:
+    done = cli("run", tiny_model, "--headless")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "give one of --camera N and --source SOURCE" in done.stderr
 
 
 # === Outputs ===

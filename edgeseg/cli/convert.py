@@ -53,10 +53,12 @@ def command(
     from edgeseg.cli.calibrating import open_calibration_for, spread
     from edgeseg.cli.models_option import load_float_model
     from edgeseg.convert import AGREEMENT_IMAGES, convert
-    from edgeseg.files import write_bytes
+    from edgeseg.files import check_writable, write_bytes
 
     if output not in OutputKind.__args__:  # type: ignore[attr-defined]
         raise UsageError(f"--output {output}: expected logits or labels")
+    if out is not None:
+        check_writable(out)
     network, card = load_float_model(model, labels=labels, mean=mean, std=std)
     spec = card.input
     if size:
