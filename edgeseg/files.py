@@ -118,6 +118,22 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Proves, before long work, that a file or folder could be made at `path`; makes nothing.
+
+    Raises:
+        OutputError: It could not.
+    """
+    target = Path(os.path.realpath(path))
+    above = next(folder for folder in (target, *target.parents) if os.path.lexists(folder))
+    if above.is_file() and above == target:
+        above = above.parent
+    if not above.is_dir():
+        raise OutputError(f"cannot write {path}: {above} is no folder; choose a folder you may write to")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: Permission denied in {above}; choose a folder you may write to")
+
+
 def ensure_folder(path: str | os.PathLike[str]) -> Path:
     """Creates the folder `path` if need be and proves that it can be written.
 

@@ -183,7 +183,6 @@ def train(
         DataError: A data set is empty or cannot be read.
         UsageError: The options do not fit, or the checkpoint belongs to another training.
     """
-    ensure_folder(folder)
     keras.utils.set_random_seed(options.seed)
     keras.mixed_precision.set_dtype_policy(_policy(options))
     crop = options.crop or (card.input.height, card.input.width)
@@ -208,6 +207,7 @@ def train(
         state.load()
     elif initialise is not None:
         initialise(network)
+    ensure_folder(folder)  # only now is it certain that everything fits together
     total = options.epochs * batches.steps
     best_card = replace(card, training=None)
     began = time.monotonic() - state.wall_s

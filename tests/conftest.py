@@ -12,7 +12,9 @@ os.environ.update(
     {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "KERAS_BACKEND": "tensorflow",
-        "ABSL_MIN_LOG_LEVEL": "2",
+        "GRPC_VERBOSITY": "ERROR",
+        "OPENCV_LOG_LEVEL": "SILENT",
+        "OPENCV_FFMPEG_LOGLEVEL": "-8",
         "COLUMNS": "120",
         "NO_COLOR": "1",
     }
@@ -84,6 +86,12 @@ def tiny_model() -> Path:
 def tiny_float_model() -> Path:
     """The float32 model beside `tiny_model`."""
     return ROOT / "tests/tiny/colours_tiny_paint_48x64_float32.tflite"
+
+
+@pytest.fixture
+def tiny_keras_model() -> Path:
+    """The Keras network that `tiny_model` was made from, with its card."""
+    return ROOT / "tests/tiny/colours.keras"
 
 
 @pytest.fixture

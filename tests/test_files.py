@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import DataError, OutputError
-from edgeseg.files import digest, ensure_folder, file_digest, json_text, replacing, write_bytes, write_json, write_text
+from edgeseg.files import (
+    check_writable,
+    digest,
+    ensure_folder,
+    file_digest,
+    json_text,
+    replacing,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
 
@@ -106,6 +116,17 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         ensure_folder(tmp_path / "file")
 
 
+def test_what_could_be_written_is_known_before_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "a.txt", tmp_path / "new" / "deeper" / "a.txt", tmp_path / "file"):
+        check_writable(path)
+    with pytest.raises(OutputError, match=r"cannot write .*a\.txt: .*file is no folder"):
+        check_writable(tmp_path / "file" / "a.txt")
+    with pytest.raises(OutputError, match="/dev/null is no folder"):
+        check_writable("/dev/null")
+    assert names(tmp_path) == ["file"]
+
+
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
 def test_a_device_is_refused_and_survives(device: str) -> None:
     with pytest.raises(OutputError, match=f"cannot write {device}: it is no ordinary file"):
@@ -121,6 +142,8 @@ def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
             write_text(path, "x")
     with pytest.raises(OutputError, match="Permission denied"):
         ensure_folder(tmp_path / "locked")
+    with pytest.raises(OutputError, match="Permission denied in"):
+        check_writable(tmp_path / "locked" / "deeper" / "a.txt")
 
 
 def test_a_folder_that_takes_no_files_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -25,6 +26,7 @@ from edgeseg.cli import (
     train,
 )
 from edgeseg.errors import EdgesegError, MissingExtraError
+from edgeseg.files import check_writable
 
 app = typer.Typer(
     name="edgeseg",
@@ -101,10 +103,13 @@ def main(arguments: list[str] | None = None) -> None:
     words = spread_json_option(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    destinations = [word for option, word in itertools.pairwise(words) if option == "--json" and word != "-"]
     if not debug:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
     try:
+        for destination in destinations:
+            check_writable(destination)
         app(args=words, prog_name="edgeseg")
     except EdgesegError as error:
         if debug:

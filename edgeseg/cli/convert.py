@@ -54,11 +54,13 @@ def command(
     from edgeseg.cli.calibrating import open_calibration_for, spread
     from edgeseg.cli.models_option import load_float_model
     from edgeseg.convert import AGREEMENT_IMAGES, convert
-    from edgeseg.files import write_bytes
+    from edgeseg.files import check_writable, write_bytes
 
     recipe = Recipe(name=recipe_name, output=output, target=target)  # type: ignore[arg-type]
     if recipe.target == "edgetpu" and not recipe.is_integer:
         raise UsageError(f"--target edgetpu with {recipe.name}: the Edge TPU computes in integers only, use --int8")
+    if out is not None:
+        check_writable(out)
     network, card = load_float_model(model, labels=labels, mean=mean, std=std)
     spec = card.input
     if size:

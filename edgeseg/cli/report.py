@@ -49,7 +49,7 @@ def command(
     from edgeseg import __version__
     from edgeseg.cli.models_option import check_classes, open_segment
     from edgeseg.data.layouts import open_dataset
-    from edgeseg.files import ensure_folder
+    from edgeseg.files import check_writable
     from edgeseg.host import host_info
     from edgeseg.measure.benchmark import benchmark
     from edgeseg.measure.evaluate import evaluate
@@ -66,7 +66,7 @@ def command(
     ]
     for path, _, names, _ in opened:
         check_classes(path, names, dataset)
-    ensure_folder(out)
+    check_writable(out)
     with progress_bar() as progress:
         scores = [
             evaluate(segment, dataset, limit=limit, advance=advancing(progress, f"scoring {path.name}"))

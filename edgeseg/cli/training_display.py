@@ -57,7 +57,7 @@ def run_training(
             init_from_imagenet(network, backbone)
 
     init = init_from.name if init_from else weights or "random"
-    console.print(f"{card.name}: {len(train_set)} training and {len(val_set)} validation images, weights from {init}")
+    started = f"{card.name}: {len(train_set)} training and {len(val_set)} validation images, weights from {init}"
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -65,10 +65,14 @@ def run_training(
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=console) as display:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as display:
         task = display.add_task("starting", total=None)
 
         def report(p: Any) -> None:
+            nonlocal started
+            if started:  # not before it is certain that everything fits together
+                console.print(started, soft_wrap=True)
+                started = ""
             scores = "" if p.val_miou is None else f" val mIoU {p.val_miou:.4f} (best {p.best_miou:.4f})"
             text = f"epoch {p.epoch + 1}/{p.epochs} loss {p.loss:.4f}{scores}"
             done, total = p.epoch * p.steps + p.step, p.epochs * p.steps

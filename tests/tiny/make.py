@@ -13,14 +13,15 @@ import numpy as np
 from painting import TINY_LABELS, make_photo
 
 from edgeseg.card import InputSpec, ModelCard, Recipe
-from edgeseg.convert import Calibration, convert
+from edgeseg.convert import convert
 from edgeseg.files import write_bytes
+from edgeseg.keras_model import save_model
 
 HEIGHT, WIDTH = 48, 64
 
 
 def main() -> None:
-    """Writes the float32 and the int8_ptq file."""
+    """Writes the Keras file, and from it the float32 and the int8_ptq file."""
     import keras
 
     image = keras.Input((HEIGHT, WIDTH, 3))
@@ -39,9 +40,12 @@ def main() -> None:
         recipe=Recipe(name="float32"),
         licence="Apache-2.0",
     )
-    pictures = Calibration(source="the tests' painted picture", images=[make_photo(HEIGHT, WIDTH)])
+    save_model(Path(__file__).parent / "colours.keras", network, card)
+    pictures = [make_photo(HEIGHT, WIDTH)]
     for name in ("float32", "int8_ptq"):
-        content, converted = convert(network, card, Recipe(name=name), pictures)
+        content, converted = convert(
+            network, card, Recipe(name=name), pictures, calibration_source="the tests' painted picture"
+        )
         path = Path(__file__).parent / f"{card.name}_{name}.tflite"
         write_bytes(path, content)
         print(f"{path}: {len(content)} bytes, agreement {converted.agreement}")
