@@ -56,6 +56,24 @@ def conv_bn(
     return activate(K, x, activation, f"{name}_relu")
 
 
+def conv_relu(
+    K: ModuleType,
+    x: Tensor,
+    filters: int,
+    name: str,
+    *,
+    kernel: int = 1,
+    dilation: int = 1,
+    padding: str = "same",
+    activation: str | None = "relu",
+) -> Tensor:
+    """Convolution with bias, activation: the layer of the networks before batch normalisation."""
+    x = K.layers.Conv2D(
+        filters, kernel, dilation_rate=dilation, padding=padding, kernel_initializer="he_normal", name=name
+    )(x)
+    return activate(K, x, activation, f"{name}_relu")
+
+
 def depthwise_bn(
     K: ModuleType,
     x: Tensor,

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from edgeseg.architectures.backbones import build_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, separable_conv_bn, upsample
-from edgeseg.architectures.network import NetworkSpec
+from edgeseg.architectures.network import NetworkSpec, require_multiples
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,7 @@ def deeplabv3plus(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
     Returns:
         Logits (batch, H/4, W/4, num_classes).
     """
+    require_multiples(spec, spec.output_stride)
     widths = EDGE_WIDTHS if spec.form == "edge" else PAPER_WIDTHS
     features = build_backbone(K, image, spec.backbone, spec.output_stride)
     rates = atrous_rates(spec.output_stride)

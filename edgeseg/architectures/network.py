@@ -42,14 +42,41 @@ class NetworkSpec:
             raise unknown_name("form", self.form, get_args(Form))
         if self.output_stride not in (8, 16, 32):
             raise UsageError(f"output stride {self.output_stride}: expected 8, 16 or 32")
-        if self.height % self.output_stride or self.width % self.output_stride or min(self.height, self.width) <= 0:
-            near = "x".join(str(max(1, round(s / self.output_stride)) * self.output_stride) for s in self.size)
-            raise UsageError(
-                f"input size {self.height}x{self.width}: expected multiples of the output stride "
-                f"{self.output_stride}, the nearest is {near}"
-            )
+        if min(self.height, self.width) < 1:
+            raise UsageError(f"input size {self.height}x{self.width}: expected two positive numbers, height x width")
+        if self.form == "edge":
+            require_multiples(self, self.output_stride)
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width)."""
         return self.height, self.width
+
+
+def require_multiples(spec: NetworkSpec, step: int) -> None:
+    """Raises UsageError with the nearest good size unless height and width are multiples of `step`."""
+    if spec.height % step or spec.width % step:
+        near = "x".join(str(max(1, round(length / step)) * step) for length in spec.size)
+        raise UsageError(
+            f"input size {spec.height}x{spec.width} of {spec.architecture} with output stride {spec.output_stride}: "
+            f"expected multiples of {step}, the nearest is {near}"
+        )
+
+
+def require_backbone(spec: NetworkSpec, *families: str) -> None:
+    """Raises UsageError unless the paper form is asked for on one of the paper's backbones."""
+    if spec.backbone.split("_")[0] not in families:
+        raise UsageError(
+            f"backbone '{spec.backbone}' for the paper form of {spec.architecture}: expected {' or '.join(families)}"
+        )
+
+
+def require_dilation(spec: NetworkSpec, rates: tuple[int, ...], stride: int) -> None:
+    """Raises UsageError if a dilation rate is so large that only the kernel's centre can fall on the map."""
+    height, width = -(-spec.height // stride), -(-spec.width // stride)
+    if max(rates) >= max(height, width):
+        needed = (max(rates) + 1) * stride
+        raise UsageError(
+            f"input size {spec.height}x{spec.width} of {spec.architecture}: its dilation rate {max(rates)} exceeds the "
+            f"{height}x{width} map of stride {stride}; expected a side of at least {needed} pixels"
+        )

@@ -9,24 +9,98 @@ from typing import Any
 
 from edgeseg.architectures.blocks import Tensor
 from edgeseg.architectures.deeplab import deeplabv3plus
+from edgeseg.architectures.deeplab_classic import deeplabv1, deeplabv2, deeplabv3
+from edgeseg.architectures.fcn import fcn
 from edgeseg.architectures.network import NetworkSpec
+from edgeseg.architectures.parsenet import parsenet
+from edgeseg.architectures.pspnet import pspnet
+from edgeseg.architectures.unet import unet, unet_unpadded
 from edgeseg.errors import unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """An architecture's builder and where it was published."""
+    """An architecture's builder, where it was published, and what it is built on.
+
+    Attributes:
+        build: (K, image, spec) -> logits.
+        title: Its name in print.
+        paper: Authors, title, venue.
+        paper_backbones: The backbones of its paper form, the paper's own first.
+        paper_size: An input size (height, width) of the paper form.
+        has_edge_form: Whether it has an edge form, which takes any backbone.
+    """
 
     build: Callable[[ModuleType, Tensor, NetworkSpec], Tensor]
     title: str
     paper: str
+    paper_backbones: tuple[str, ...]
+    paper_size: tuple[int, int]
+    has_edge_form: bool = True
 
+
+_FCN = "Long, Shelhamer, Darrell, Fully Convolutional Networks for Semantic Segmentation, CVPR 2015"
+_UNET = "Ronneberger, Fischer, Brox, U-Net, MICCAI 2015"
+_RESNETS = ("resnet101", "resnet50")
 
 ARCHITECTURES: dict[str, Architecture] = {
+    "fcn32s": Architecture(
+        build=fcn(0), title="FCN-32s", paper=_FCN, paper_backbones=("vgg16",), paper_size=(512, 512)
+    ),
+    "fcn16s": Architecture(
+        build=fcn(1), title="FCN-16s", paper=_FCN, paper_backbones=("vgg16",), paper_size=(512, 512)
+    ),
+    "fcn8s": Architecture(build=fcn(2), title="FCN-8s", paper=_FCN, paper_backbones=("vgg16",), paper_size=(512, 512)),
+    "unet": Architecture(build=unet, title="U-Net", paper=_UNET, paper_backbones=("own",), paper_size=(512, 512)),
+    "unet_unpadded": Architecture(
+        build=unet_unpadded,
+        title="U-Net, unpadded",
+        paper=_UNET,
+        paper_backbones=("own",),
+        paper_size=(572, 572),
+        has_edge_form=False,
+    ),
+    "pspnet": Architecture(
+        build=pspnet,
+        title="PSPNet",
+        paper="Zhao et al., Pyramid Scene Parsing Network, CVPR 2017",
+        paper_backbones=_RESNETS,
+        paper_size=(473, 473),
+    ),
+    "deeplabv1": Architecture(
+        build=deeplabv1,
+        title="DeepLab v1 (LargeFOV)",
+        paper="Chen et al., Semantic Image Segmentation with Deep Convolutional Nets and CRFs, ICLR 2015",
+        paper_backbones=("vgg16",),
+        paper_size=(512, 512),
+    ),
+    "deeplabv2": Architecture(
+        build=deeplabv2,
+        title="DeepLab v2 (ASPP)",
+        paper="Chen et al., DeepLab, PAMI 2018",
+        paper_backbones=("resnet101", "vgg16"),
+        paper_size=(512, 512),
+    ),
+    "deeplabv3": Architecture(
+        build=deeplabv3,
+        title="DeepLab v3",
+        paper="Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017",
+        paper_backbones=_RESNETS,
+        paper_size=(512, 512),
+    ),
     "deeplabv3plus": Architecture(
         build=deeplabv3plus,
         title="DeepLab v3+",
         paper="Chen et al., Encoder-Decoder with Atrous Separable Convolution, ECCV 2018",
+        paper_backbones=_RESNETS,
+        paper_size=(512, 512),
+    ),
+    "parsenet": Architecture(
+        build=parsenet,
+        title="ParseNet",
+        paper="Liu, Rabinovich, Berg, ParseNet: Looking Wider to See Better, ICLR workshop 2016",
+        paper_backbones=("vgg16",),
+        paper_size=(512, 512),
     ),
 }
 

@@ -1,0 +1,69 @@
+"""ParseNet: the whole picture's mean feature, normalised like the local ones and set beside each of them.
+
+Liu, Rabinovich, Berg, "ParseNet: Looking Wider to See Better", ICLR 2016 workshop.
+
+Paper form on DeepLab-LargeFOV's VGG16 (the paper's baseline), 21 classes: 20,528,981 parameters: that network's
+20,505,429, 2,048 scales and 21,504 more weights of the classifier.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from edgeseg.architectures.backbones import build_backbone, parse_backbone
+from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu
+from edgeseg.architectures.classic_backbones import vgg16
+from edgeseg.architectures.deeplab_classic import LARGE_FOV_RATE, PAPER_HEAD, PAPER_STRIDE
+from edgeseg.architectures.network import NetworkSpec, require_backbone, require_dilation, require_multiples
+
+INITIAL_SCALE = 10.0  # of the normalised features; the paper's section 3.2
+EDGE_WIDTH = 192
+
+
+def parsenet(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
+    """Builds ParseNet.
+
+    Returns:
+        Logits: (batch, H/s, W/s, num_classes) for output stride s in edge form; (batch, H, W, num_classes) in paper
+        form.
+    """
+    return _edge(K, image, spec) if spec.form == "edge" else _paper(K, image, spec)
+
+
+def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
+    """Batch normalisation in the place of the L2 norm, which no accelerator has, gives both branches one scale.
+
+    The classifier of a concatenation is the sum of two classifiers; the addition spreads the single vector.
+    """
+    x = build_backbone(K, image, spec.backbone, spec.output_stride).last
+    local = conv_bn(K, x, EDGE_WIDTH, "local", activation="relu")
+    context = K.layers.GlobalAveragePooling2D(keepdims=True, name="context_pool")(x)
+    context = conv_bn(K, context, EDGE_WIDTH, "context", activation="relu")
+    scores = [classifier(K, local, spec.num_classes, "score_local")]
+    scores.append(classifier(K, context, spec.num_classes, "score_context"))
+    return K.layers.Add(name="logits")(scores)
+
+
+def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
+    require_backbone(spec, "vgg16")
+    require_multiples(spec, PAPER_STRIDE)
+    require_dilation(spec, (LARGE_FOV_RATE,), PAPER_STRIDE)
+    x = vgg16(K, image, parse_backbone(spec.backbone), PAPER_STRIDE, pool=3).last
+    x = conv_relu(K, x, PAPER_HEAD, "fc6", kernel=3, dilation=LARGE_FOV_RATE)
+    x = K.layers.Dropout(0.5, name="drop6")(x)
+    x = conv_relu(K, x, PAPER_HEAD, "fc7")
+    x = K.layers.Dropout(0.5, name="drop7")(x)
+    context = K.layers.GlobalAveragePooling2D(keepdims=True, name="context_pool")(x)
+    context = normalised_and_scaled(K, context, "context")
+    context = K.layers.UpSampling2D((x.shape[1], x.shape[2]), name="context_unpool")(context)
+    local = normalised_and_scaled(K, x, "local")
+    x = K.layers.Concatenate(name="concat")([local, context])
+    x = classifier(K, x, spec.num_classes)
+    return K.layers.UpSampling2D(PAPER_STRIDE, interpolation="bilinear", name="logits_up")(x)
+
+
+def normalised_and_scaled(K: ModuleType, x: Tensor, name: str) -> Tensor:
+    """Divides each pixel's features by their L2 norm and gives each channel a learnt scale (section 3.2)."""
+    x = K.layers.UnitNormalization(axis=-1, name=f"{name}_norm")(x)
+    scale = K.initializers.Constant(INITIAL_SCALE)
+    return K.layers.DepthwiseConv2D(1, use_bias=False, depthwise_initializer=scale, name=f"{name}_scale")(x)
