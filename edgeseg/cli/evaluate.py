@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
+
+if TYPE_CHECKING:
+    from edgeseg.measure.evaluate import Evaluation
 
 
 def command(
@@ -24,6 +27,7 @@ def command(
     resize: Annotated[str | None, typer.Option(help="stretch or letterbox, for a file without a card.")] = None,
     mean: Annotated[float | None, typer.Option(help="Normalisation of a file without a card.")] = None,
     std: Annotated[float | None, typer.Option(help="Normalisation of a file without a card.")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Write the score into the card of MODEL's file.")] = False,
     json: JsonOption = None,
 ) -> None:
     """Score a Keras network or a .tflite file on a data set, at the size of its label maps.
@@ -33,6 +37,7 @@ def command(
       edgeseg eval camvid --data camvid --split val
       edgeseg eval runs/camvid/model.keras --data camvid
       edgeseg eval camvid_int8.tflite --data camvid --threads 4 --json scores.json
+      edgeseg eval camvid_int8.tflite --data camvid --record
     """  # noqa: D301
     from edgeseg.cli.models_option import check_classes, open_segment
     from edgeseg.data.layouts import open_dataset
@@ -48,6 +53,8 @@ def command(
     for name, iou in scores.class_iou.items():
         console.print(f"  {name:<{width}}  {'not present' if iou != iou else f'{iou:.4f}'}")
     console.print(f"mIoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f} on {scores.images} images")
+    if record:
+        record_score(path, dataset.name, split, scores)
     emit(
         {
             "model": str(path),
@@ -60,3 +67,26 @@ def command(
         },
         json,
     )
+
+
+def record_score(path: Path, dataset: str, split: str, scores: Evaluation) -> None:
+    """Writes a score into the card of a model's file, in place of an earlier one on the same split.
+
+    Raises:
+        UsageError: The file has no card.
+    """
+    from dataclasses import replace
+
+    from edgeseg.card import Score
+    from edgeseg.card_file import read_model, write_model
+    from edgeseg.errors import UsageError
+
+    content, card = read_model(path)
+    if card is None:
+        raise UsageError(f"--record: {path} has no card to write into; convert the network with edgeseg")
+    others = tuple(s for s in card.scores if (s.dataset, s.split) != (dataset, split))
+    score = Score(
+        dataset=dataset, split=split, images=scores.images, miou=scores.miou, pixel_accuracy=scores.pixel_accuracy
+    )
+    write_model(path, content, replace(card, scores=(score, *others)))
+    console.print(f"recorded in the card of {path}")

@@ -38,6 +38,7 @@ def command(
     seed: Annotated[int, typer.Option(help="Of initial weights, order and augmentation.")] = 0,
     val_every: Annotated[int, typer.Option(help="Epochs between validations.")] = 1,
     mixed_precision: Annotated[bool, typer.Option(help="Compute in bfloat16: for GPUs, slower on CPUs.")] = False,
+    licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.")] = "",
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in --out.")] = False,
     json: JsonOption = None,
 ) -> None:
@@ -63,7 +64,8 @@ def command(
     )  # fmt: skip
     card = run_training(
         data=data, out=out, arch=arch, backbone=backbone, size=parse_size(size), output_stride=output_stride,
-        splits=(split, val_split), layout=layout, weights=weights, init_from=init_from, resume=resume, options=options,
+        splits=(split, val_split), layout=layout, weights=weights, init_from=init_from, resume=resume, licence=licence,
+        options=options,
     )  # fmt: skip
     model = out / "model.keras"
     score = card.scores[0]

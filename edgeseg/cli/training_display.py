@@ -25,6 +25,7 @@ def run_training(
     weights: str | None,
     init_from: Path | None,
     resume: bool,
+    licence: str,
     options: Any,
 ) -> ModelCard:
     """Trains as the options say, with a live progress line; Ctrl-C says how to go on."""
@@ -44,7 +45,7 @@ def run_training(
     card = ModelCard(
         name=f"{arch}_{backbone}_{train_set.name}_{size[0]}x{size[1]}", architecture=arch, backbone=backbone,
         output_stride=output_stride, input=spec, labels=train_set.labels, recipe=Recipe(name="float32"),
-        tools=tool_versions(),
+        licence=licence, tools=tool_versions(),
     )  # fmt: skip
     network_spec(card)
 
