@@ -154,7 +154,8 @@ def _configure(
         converter.representative_dataset = pictures
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.int8 if recipe.output == "logits" else tf.int32
+        if recipe.output == "logits":  # class ids are int32 as they are
+            converter.inference_output_type = tf.int8
 
 
 def check_operators(graph: Graph, recipe: Recipe) -> None:
