@@ -122,11 +122,11 @@ def hostile(kind: str) -> bytes:
 def test_structures_without_end_are_refused_quickly_and_cheaply(kind: str) -> None:
     content = hostile(kind)
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with pytest.raises(ModelFileError):
             summarize_bytes(content)
-        spent = time.perf_counter() - started
+        spent = time.process_time() - started
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
