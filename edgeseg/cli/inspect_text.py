@@ -75,12 +75,17 @@ def operators(result: Summary) -> Table:
         table.add_row(
             str(op["index"]),
             escape(f"{op['op']} {op['version']}"),
-            "\n".join(f"{tensor['dtype']} {shape(tensor['shape'])}" for tensor in op["outputs"]),
+            _outputs(op["outputs"]),
             f"{op['macs']:,}" if op["macs"] else "",
             "yes" if op["xnnpack"] else f"[yellow]no[/]: {escape(op['xnnpack_reason'])}",
-            "yes" if op["mapped"] else f"[yellow]no[/]: {escape(op['reason'])} ({op['evidence']})",
+            f"yes ({op['evidence']})" if op["mapped"] else f"[yellow]no[/]: {escape(op['reason'])} ({op['evidence']})",
         )
     return table
+
+
+def _outputs(tensors: list[Summary]) -> str:
+    lines = [f"{tensor['dtype']} {shape(tensor['shape'])}" for tensor in tensors[:3]]
+    return "\n".join([*lines, f"and {len(tensors) - 3} more"] if len(tensors) > 3 else lines)
 
 
 def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
@@ -98,10 +103,10 @@ def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
     elif result["edgetpu"]["rejected"] or result["edgetpu"]["cpu"]:
         yield "  why, and what to do: --edgetpu"
     if result["latency_estimates"]:
-        yield "[bold]Latency[/] (rough estimates, fitted to published figures; measure with edgeseg bench)"
+        yield "[bold]Latency[/] (rough estimates, fitted to published figures; measure on the board)"
     for guess in result["latency_estimates"]:
         error = guess["error"]
-        fit = f"fit: {error['median']:.0%} median, {error['worst']:.0%} worst error on {error['figures']} figures"
+        fit = f"{error['median']:.0%} median, {error['worst']:.0%} worst, {error['figures']} figures"
         yield f"  about {guess['milliseconds']:7.1f} ms  {guess['label']}  [dim]({fit})[/]"
 
 

@@ -38,6 +38,7 @@ MAX_RESHAPE_ELEMENTS = 400_000
 MAX_RESIZE_FACTOR = 4
 MAX_RESIZE_SIDE = 255
 MAX_MEAN_POSITIONS = 16_384
+MAX_ZEROS = 1 << 24  # bytes; more than any activation that the chip can hold
 
 
 def activations(subgraph: Subgraph, operator: Operator) -> list[Tensor]:
@@ -89,7 +90,8 @@ def padding_concat(subgraph: Subgraph, operator: Operator) -> str | None:
         return None
     tensor = constants[0]
     zero = tensor.quantization.zero_points[0] if tensor.quantization else 0
-    if len(inputs) == 2 and len(constants) == 1 and tensor.is_array and (tensor.array() == zero).all():
+    small = tensor.is_array and tensor.bytes <= MAX_ZEROS
+    if len(inputs) == 2 and len(constants) == 1 and small and (tensor.array() == zero).all():
         return None
     return "joins a constant: only one constant of zeros and one other input are possible"
 
