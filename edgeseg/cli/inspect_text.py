@@ -144,12 +144,14 @@ def _edgetpu_details(result: Summary) -> Iterator[str]:
     tpu = result["edgetpu"]
     staying = [op for op in result["ops"] if not op["mapped"]]
     if not tpu["rejected"]:
-        for (reason, evidence), group in groupby(staying, key=lambda op: (op["reason"], op["evidence"])):
+        for findings, group in groupby(staying, key=lambda op: op["findings"]):
             ops = list(group)
             where = f"{ops[0]['index']}" if len(ops) == 1 else f"{ops[0]['index']}-{ops[-1]['index']}"
             names = ", ".join(dict.fromkeys(op["op"] for op in ops))
-            known = escape(f"({evidence}: {ops[0]['source']})")
-            yield f"  CPU {where:>7}  {escape(names)}: {escape(reason)} [dim]{known}[/]"
+            yield f"  CPU {where:>7}  {escape(names)}"
+            for finding in findings:
+                known = escape(f"({finding['evidence']}: {finding['source']})")
+                yield f"               {escape(finding['reason'])} [dim]{known}[/]"
         for cut in tpu["cuts"]:
             yield f"  cut at {escape(cut['tensor'])} ({size(cut['bytes'])}), after operator {cut['producer']}"
     if memory := tpu["memory"]:

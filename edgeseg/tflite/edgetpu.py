@@ -205,8 +205,11 @@ def _findings(subgraph: Subgraph, operator: Operator) -> tuple[Finding, ...]:
 
 def _runtime(subgraph: Subgraph, operator: Operator) -> int:
     needed = rules.SUPPORTED[operator.op].runtime
-    int8 = any(t.dtype == "int8" for t in checks.activations(subgraph, operator))
-    return max(needed, rules.INT8_RUNTIME) if int8 else needed
+    if any(t.dtype == "int8" for t in checks.activations(subgraph, operator)):
+        needed = max(needed, rules.INT8_RUNTIME)
+    if operator.op == "DEPTHWISE_CONV_2D" and operator.options.get("dilation_h") != 1:
+        needed = max(needed, rules.DILATED_DEPTHWISE_RUNTIME)
+    return needed
 
 
 def _cuts(subgraph: Subgraph, kept: set[int]) -> list[Cut]:

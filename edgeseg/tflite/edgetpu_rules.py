@@ -29,6 +29,7 @@ KNOWN_CUSTOM_OPERATORS = frozenset(
 )
 COMPILED_OPERATOR = "edgetpu-custom-op"
 INT8_RUNTIME = 12  # kWithInt8HostDataTypeSupport in libedgetpu's api/runtime_version.h
+DILATED_DEPTHWISE_RUNTIME = 12  # pairs: the first compiler, 2.0.258810407, left them on the CPU
 LAST_KNOWN_OPERATOR = "BROADCAST_ARGS"  # the newest in TFLite 2.6, which reserved numbers 140-145
 
 

@@ -54,6 +54,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
             "reason": verdict.reason or None,
             "evidence": verdict.evidence,
             "source": verdict.source,
+            "findings": [dataclasses.asdict(finding) for finding in verdict.findings],
             "xnnpack": reason is None,
             "xnnpack_reason": reason,
             "macs": spent.macs,

@@ -274,6 +274,18 @@ def test_runtime_versions() -> None:
     assert predict(parse_graph(EXAMPLES["prelu-shared"][1]())).runtime == 13
 
 
+@pytest.mark.parametrize(("dilation", "runtime"), [(1, 10), (2, 12)])
+def test_dilated_depthwise_convolutions_need_a_newer_runtime(dilation: int, runtime: int) -> None:
+    tiny = TinyModel()
+    read, written = tiny.tensor((1, 8, 8, 4), "uint8"), tiny.tensor((1, 8, 8, 4), "uint8")
+    weights = tiny.constant(np.ones((1, 3, 3, 4)), "uint8")
+    tiny.op(
+        "DEPTHWISE_CONV_2D", [read, weights], [written], options="DepthwiseConv2DOptions",
+        strideW=1, strideH=1, depthMultiplier=1, dilationHFactor=dilation, dilationWFactor=dilation,
+    )  # fmt: skip
+    assert predict(parse_graph(tiny.content([read], [written]))).runtime == runtime
+
+
 def rejected(content: bytes) -> list[str]:
     prediction = predict(parse_graph(content))
     assert prediction.mapped == 0
