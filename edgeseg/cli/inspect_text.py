@@ -103,7 +103,11 @@ def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
     elif result["edgetpu"]["rejected"] or result["edgetpu"]["cpu"]:
         yield "  why, and what to do: --edgetpu"
     if result["latency_estimates"]:
-        yield "[bold]Latency[/] (rough estimates, fitted to published figures; measure on the board)"
+        low, high = result["latency_segmentation_ratio"]
+        yield (
+            "[bold]Latency[/] (rough estimates, fitted to published figures with the error given; published "
+            f"segmentation networks were {low:g} to {high:g} times slower; measure on the board)"
+        )
     for guess in result["latency_estimates"]:
         error = guess["error"]
         fit = f"{error['median']:.0%} median, {error['worst']:.0%} worst, {error['figures']} figures"

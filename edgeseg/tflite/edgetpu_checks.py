@@ -32,6 +32,7 @@ PARAMETERS: dict[str, tuple[int, ...]] = {
     "TRANSPOSE_CONV": (0, 1, 3),
 }
 
+MAX_ACTIVATION_ELEMENTS = 24_000_000
 MAX_SOFTMAX_ELEMENTS = 16_384
 MAX_FULLY_CONNECTED = 65_536
 MAX_RESHAPE_ELEMENTS = 400_000
@@ -58,6 +59,14 @@ def rank(subgraph: Subgraph, operator: Operator) -> str | None:
     for tensor in activations(subgraph, operator):
         if any(size > 1 for size in tensor.shape[:-3]):
             return f"tensor of shape {_size(tensor)}: only the 3 innermost sizes may exceed 1"
+    return None
+
+
+def activation_size(subgraph: Subgraph, operator: Operator) -> str | None:
+    """An activation of more elements than was ever seen on the Edge TPU."""
+    for tensor in activations(subgraph, operator):
+        if tensor.elements > MAX_ACTIVATION_ELEMENTS:
+            return f"tensor of shape {_size(tensor)}: {tensor.elements} elements, more than {MAX_ACTIVATION_ELEMENTS}"
     return None
 
 

@@ -147,6 +147,14 @@ RULES: tuple[Rule, ...] = (
         remedy="use a batch of 1 and at most 4 dimensions (edgeseg convert makes both)",
     ),
     Rule(
+        name="activation-size",
+        ops=_ALL_OPS,
+        check=checks.activation_size,
+        evidence="inferred",
+        source="pairs: 12656736 elements map; #176: 512x512x151 is too large",
+        remedy="use a smaller input, or fewer channels at high resolution",
+    ),
+    Rule(
         name="parameters-constant",
         ops=frozenset(checks.PARAMETERS),
         check=checks.parameters,

@@ -96,6 +96,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
                 for p in edgetpu_package.packages(graph)
             ],
         },
+        "latency_segmentation_ratio": list(latency.SEGMENTATION_RATIO),
         "latency_estimates": [dataclasses.asdict(guess) for guess in latency.estimate(graph, prediction, taken_over)],
     }
 

@@ -95,6 +95,10 @@ EXAMPLES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
         lambda: single("RELU", (3, 128, 128, 1), (3, 128, 128, 1)),
         lambda: single("RELU", (1, 128, 128, 3), (1, 128, 128, 3)),
     ),
+    "activation-size": (
+        lambda: single("RELU", (1, 512, 512, 151), (1, 512, 512, 151)),
+        lambda: single("RELU", (1, 513, 257, 96), (1, 513, 257, 96)),
+    ),
     "parameters-constant": (computed_weights, convolution),
     "no-fused-activation": (lambda: pooled("AVERAGE_POOL_2D", 1), lambda: pooled("AVERAGE_POOL_2D", 0)),
     "equal-dilation": (
