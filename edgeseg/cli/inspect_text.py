@@ -75,12 +75,17 @@ def operators(result: Summary) -> Table:
         table.add_row(
             str(op["index"]),
             escape(f"{op['op']} {op['version']}"),
-            "\n".join(f"{tensor['dtype']} {shape(tensor['shape'])}" for tensor in op["outputs"]),
+            _outputs(op["outputs"]),
             f"{op['macs']:,}" if op["macs"] else "",
             "yes" if op["xnnpack"] else f"[yellow]no[/]: {escape(op['xnnpack_reason'])}",
-            "yes" if op["mapped"] else f"[yellow]no[/]: {escape(op['reason'])} ({op['evidence']})",
+            f"yes ({op['evidence']})" if op["mapped"] else f"[yellow]no[/]: {escape(op['reason'])} ({op['evidence']})",
         )
     return table
+
+
+def _outputs(tensors: list[Summary]) -> str:
+    lines = [f"{tensor['dtype']} {shape(tensor['shape'])}" for tensor in tensors[:3]]
+    return "\n".join([*lines, f"and {len(tensors) - 3} more"] if len(tensors) > 3 else lines)
 
 
 def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
@@ -98,10 +103,14 @@ def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
     elif result["edgetpu"]["rejected"] or result["edgetpu"]["cpu"]:
         yield "  why, and what to do: --edgetpu"
     if result["latency_estimates"]:
-        yield "[bold]Latency[/] (rough estimates, fitted to published figures; measure with edgeseg bench)"
+        low, high = result["latency_segmentation_ratio"]
+        yield (
+            "[bold]Latency[/] (rough estimates, fitted to published figures with the error given; published "
+            f"segmentation networks were {low:g} to {high:g} times slower; measure on the board)"
+        )
     for guess in result["latency_estimates"]:
         error = guess["error"]
-        fit = f"fit: {error['median']:.0%} median, {error['worst']:.0%} worst error on {error['figures']} figures"
+        fit = f"{error['median']:.0%} median, {error['worst']:.0%} worst, {error['figures']} figures"
         yield f"  about {guess['milliseconds']:7.1f} ms  {guess['label']}  [dim]({fit})[/]"
 
 
@@ -139,12 +148,14 @@ def _edgetpu_details(result: Summary) -> Iterator[str]:
     tpu = result["edgetpu"]
     staying = [op for op in result["ops"] if not op["mapped"]]
     if not tpu["rejected"]:
-        for (reason, evidence), group in groupby(staying, key=lambda op: (op["reason"], op["evidence"])):
+        for findings, group in groupby(staying, key=lambda op: op["findings"]):
             ops = list(group)
             where = f"{ops[0]['index']}" if len(ops) == 1 else f"{ops[0]['index']}-{ops[-1]['index']}"
             names = ", ".join(dict.fromkeys(op["op"] for op in ops))
-            known = escape(f"({evidence}: {ops[0]['source']})")
-            yield f"  CPU {where:>7}  {escape(names)}: {escape(reason)} [dim]{known}[/]"
+            yield f"  CPU {where:>7}  {escape(names)}"
+            for finding in findings:
+                known = escape(f"({finding['evidence']}: {finding['source']})")
+                yield f"               {escape(finding['reason'])} [dim]{known}[/]"
         for cut in tpu["cuts"]:
             yield f"  cut at {escape(cut['tensor'])} ({size(cut['bytes'])}), after operator {cut['producer']}"
     if memory := tpu["memory"]:

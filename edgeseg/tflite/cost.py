@@ -85,7 +85,7 @@ def float_operators(graph: Graph) -> list[Operator]:
 
     QUANTIZE of a float model input and DEQUANTIZE to a float model output are not among them: see `border_operators`.
     """
-    border = [id(op) for op in border_operators(graph)]
+    border = {id(op) for op in border_operators(graph)}
     return [
         op
         for sub in graph.subgraphs

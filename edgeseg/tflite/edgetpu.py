@@ -14,6 +14,7 @@ from edgeseg.tflite import edgetpu_rules as rules
 from edgeseg.tflite.edgetpu_package import packages
 from edgeseg.tflite.edgetpu_rejections import Finding
 from edgeseg.tflite.edgetpu_rejections import rejections as found_rejections
+from edgeseg.tflite.edgetpu_rules import Evidence
 from edgeseg.tflite.graph import Graph, Operator, Subgraph
 from edgeseg.tflite.partition import partition
 
@@ -22,11 +23,21 @@ MORE_THAN_ONE_SUBGRAPH = "behind the cut"
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Where one operator will run: on the Edge TPU (`mapped`) or on the CPU, and why."""
+    """Where one operator will run, and why.
+
+    Attributes:
+        index: The operator's place in the model.
+        mapped: Whether it runs on the Edge TPU.
+        findings: What keeps it on the CPU; empty where it is mapped.
+        evidence: How that is known: of the first finding, or that the Edge TPU has such an operator.
+        source: Where that is written or was seen.
+    """
 
     index: int
     mapped: bool
     findings: tuple[Finding, ...]
+    evidence: Evidence
+    source: str
 
     @property
     def reason(self) -> str:
@@ -95,8 +106,10 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
     rejections = tuple(found_rejections(graph))
     findings = [_findings(main, op) for op in main.operators]
     if rejections:
-        whole = Finding(rule="rejected", reason="the compiler refuses the file", evidence="observed", source="")
-        verdicts = tuple(Verdict(index=i, mapped=False, findings=found or (whole,)) for i, found in enumerate(findings))
+        whole = Finding(
+            rule="rejected", reason="the compiler refuses the file", evidence="observed", source="see rejected"
+        )
+        verdicts = tuple(_verdict(op, found or (whole,)) for op, found in zip(main.operators, findings, strict=True))
         return Prediction(verdicts=verdicts, segments=(), rejections=rejections, cuts=(), runtime=10)
     subsets = partition(main, [not found for found in findings])
     segments = [subset.operators for subset in subsets if subset.delegated]
@@ -110,8 +123,8 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
         remedy="remove what causes the cut, or compile with -a (edgeseg compile --multiple-subgraphs)",
     )
     verdicts = tuple(
-        Verdict(index=i, mapped=i in kept, findings=() if i in kept else found or (stranded,))
-        for i, found in enumerate(findings)
+        _verdict(op, () if op.index in kept else found or (stranded,))
+        for op, found in zip(main.operators, findings, strict=True)
     )
     return Prediction(
         verdicts=verdicts,
@@ -119,6 +132,17 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
         rejections=(),
         cuts=tuple(_cuts(main, kept)),
         runtime=max((_runtime(main, main.operators[i]) for i in kept), default=10),
+    )
+
+
+def _verdict(operator: Operator, findings: tuple[Finding, ...]) -> Verdict:
+    known = findings[0] if findings else rules.SUPPORTED[operator.op]
+    return Verdict(
+        index=operator.index,
+        mapped=not findings,
+        findings=findings,
+        evidence=known.evidence,
+        source=known.source,
     )
 
 
@@ -131,7 +155,13 @@ def _compiled(graph: Graph) -> Prediction:
     kept = {op.index for op in subgraph.operators if op.op == rules.COMPILED_OPERATOR}
     return Prediction(
         verdicts=tuple(
-            Verdict(index=op.index, mapped=op.index in kept, findings=() if op.index in kept else (left,))
+            Verdict(
+                index=op.index,
+                mapped=op.index in kept,
+                findings=() if op.index in kept else (left,),
+                evidence=left.evidence,
+                source=left.source,
+            )
             for op in subgraph.operators
         ),
         segments=tuple((i,) for i in sorted(kept)),
@@ -157,7 +187,12 @@ def _findings(subgraph: Subgraph, operator: Operator) -> tuple[Finding, ...]:
         )
     if not subgraph.outputs_of(operator) or not checks.activations(subgraph, operator):
         return (
-            Finding(rule="no-activation", reason="computes nothing from the input", evidence="inferred", source=""),
+            Finding(
+                rule="no-activation",
+                reason="computes nothing from the input",
+                evidence="inferred",
+                source="TFLite computes it before any delegate",
+            ),
         )
     applying = (rule for rule in rules.RULES if not rule.ops or operator.op in rule.ops)
     checked = ((rule, rule.check(subgraph, operator)) for rule in applying)
@@ -170,8 +205,11 @@ def _findings(subgraph: Subgraph, operator: Operator) -> tuple[Finding, ...]:
 
 def _runtime(subgraph: Subgraph, operator: Operator) -> int:
     needed = rules.SUPPORTED[operator.op].runtime
-    int8 = any(t.dtype == "int8" for t in checks.activations(subgraph, operator))
-    return max(needed, rules.INT8_RUNTIME) if int8 else needed
+    if any(t.dtype == "int8" for t in checks.activations(subgraph, operator)):
+        needed = max(needed, rules.INT8_RUNTIME)
+    if operator.op == "DEPTHWISE_CONV_2D" and operator.options.get("dilation_h") != 1:
+        needed = max(needed, rules.DILATED_DEPTHWISE_RUNTIME)
+    return needed
 
 
 def _cuts(subgraph: Subgraph, kept: set[int]) -> list[Cut]:

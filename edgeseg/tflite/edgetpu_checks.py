@@ -32,12 +32,14 @@ PARAMETERS: dict[str, tuple[int, ...]] = {
     "TRANSPOSE_CONV": (0, 1, 3),
 }
 
+MAX_ACTIVATION_ELEMENTS = 24_000_000
 MAX_SOFTMAX_ELEMENTS = 16_384
 MAX_FULLY_CONNECTED = 65_536
 MAX_RESHAPE_ELEMENTS = 400_000
 MAX_RESIZE_FACTOR = 4
 MAX_RESIZE_SIDE = 255
 MAX_MEAN_POSITIONS = 16_384
+MAX_ZEROS = 1 << 24  # bytes; more than any activation that the chip can hold
 
 
 def activations(subgraph: Subgraph, operator: Operator) -> list[Tensor]:
@@ -57,6 +59,14 @@ def rank(subgraph: Subgraph, operator: Operator) -> str | None:
     for tensor in activations(subgraph, operator):
         if any(size > 1 for size in tensor.shape[:-3]):
             return f"tensor of shape {_size(tensor)}: only the 3 innermost sizes may exceed 1"
+    return None
+
+
+def activation_size(subgraph: Subgraph, operator: Operator) -> str | None:
+    """An activation of more elements than was ever seen on the Edge TPU."""
+    for tensor in activations(subgraph, operator):
+        if tensor.elements > MAX_ACTIVATION_ELEMENTS:
+            return f"tensor of shape {_size(tensor)}: {tensor.elements} elements, more than {MAX_ACTIVATION_ELEMENTS}"
     return None
 
 
@@ -89,7 +99,8 @@ def padding_concat(subgraph: Subgraph, operator: Operator) -> str | None:
         return None
     tensor = constants[0]
     zero = tensor.quantization.zero_points[0] if tensor.quantization else 0
-    if len(inputs) == 2 and len(constants) == 1 and tensor.is_array and (tensor.array() == zero).all():
+    small = tensor.is_array and tensor.bytes <= MAX_ZEROS
+    if len(inputs) == 2 and len(constants) == 1 and small and (tensor.array() == zero).all():
         return None
     return "joins a constant: only one constant of zeros and one other input are possible"
 

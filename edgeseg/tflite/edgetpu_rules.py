@@ -29,6 +29,7 @@ KNOWN_CUSTOM_OPERATORS = frozenset(
 )
 COMPILED_OPERATOR = "edgetpu-custom-op"
 INT8_RUNTIME = 12  # kWithInt8HostDataTypeSupport in libedgetpu's api/runtime_version.h
+DILATED_DEPTHWISE_RUNTIME = 12  # pairs: the first compiler, 2.0.258810407, left them on the CPU
 LAST_KNOWN_OPERATOR = "BROADCAST_ARGS"  # the newest in TFLite 2.6, which reserved numbers 140-145
 
 
@@ -144,6 +145,14 @@ RULES: tuple[Rule, ...] = (
         evidence="documented",
         source="Coral; #30 #75 #537 #708",
         remedy="use a batch of 1 and at most 4 dimensions (edgeseg convert makes both)",
+    ),
+    Rule(
+        name="activation-size",
+        ops=_ALL_OPS,
+        check=checks.activation_size,
+        evidence="inferred",
+        source="pairs: 12656736 elements map; #176: 512x512x151 is too large",
+        remedy="use a smaller input, or fewer channels at high resolution",
     ),
     Rule(
         name="parameters-constant",

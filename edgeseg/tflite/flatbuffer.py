@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from edgeseg.errors import ModelFileError
 
-MAX_TABLES = 100_000
+MAX_TABLES = 50_000
 MAX_NUMBERS = 1_000_000
 MAX_TEXT = 8_000_000
 
@@ -24,7 +24,7 @@ _SIZES = {"b": 1, "B": 1, "?": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8
 
 
 class Budget:
-    """What one file may still ask for: tables, decoded numbers, characters. A thousand times what real models need."""
+    """What one file may still ask for: tables, decoded numbers, characters. Many times what real models need."""
 
     def __init__(self) -> None:
         self._left = {"tables": MAX_TABLES, "numbers": MAX_NUMBERS, "characters": MAX_TEXT}

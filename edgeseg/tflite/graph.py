@@ -19,6 +19,7 @@ from edgeseg.tflite.records import Graph, Operator, OptionValue, Quantization, S
 __all__ = ["Graph", "Operator", "OptionValue", "Quantization", "Subgraph", "Tensor", "parse_graph", "read_graph"]
 
 MAX_RANK = 32
+MAX_CARD = 4 << 20
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
@@ -54,9 +55,9 @@ def parse_graph(model: bytes | mmap.mmap) -> Graph:
             f"not a .tflite file: bytes 4-8 are {bytes(model[4:8])!r}, expected {schema.IDENTIFIER!r}; "
             "give a file that a TFLite converter wrote"
         )
-    whole = memoryview(model)
-    # The end-of-file search for a card is not worth a copy of a mapped file.
-    data = whole[: len(graph_of(model))]  # type: ignore[arg-type]
+    # A card is small and at the end: to search all of a mapped file would load it.
+    tail = bytes(model[-MAX_CARD:])
+    data = memoryview(model)[: len(model) - len(tail) + len(graph_of(tail))]
     table = flatbuffer.root(data)
     version = table.scalar(0, "I")
     if version != schema.SCHEMA_VERSION:

@@ -2,8 +2,9 @@
 
 The coefficients are fitted to published figures (`benchmarks/fit_latency.py` holds the figures and sources, and prints
 the errors): ms for each million multiply-accumulates, for each MB of activations, and, for the Edge TPU, for each MB
-that crosses the bus. `ERRORS` says how far the fit is from those figures; networks unlike them may be further off.
-Nothing but a measurement on the board (`edgeseg bench`) tells the truth.
+that crosses the bus. `ERRORS` says how far the fit is from those figures, of classifiers nearly all of them;
+`SEGMENTATION_RATIO` how much slower the few published segmentation networks were than the estimate. Nothing but a
+measurement on the board (`edgeseg bench`) tells the truth.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ ERRORS: dict[str, Error] = {
     "pi4": Error(figures=4, median=0.05, worst=0.19),
     "pi5": Error(figures=3, median=0.01, worst=0.73),
 }
+
+SEGMENTATION_RATIO = (1.8, 3.9)
+"""Published figures of segmentation networks (DeepLab v3, U-Net; runtimes of 2019 and 2020) over these estimates."""
 
 HOST = "pi4"
 """The board that is taken to compute what the Edge TPU leaves, whatever the bus."""

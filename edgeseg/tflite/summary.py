@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 from typing import Any
 
 from edgeseg.card_file import read_model
@@ -24,8 +25,9 @@ def summarize(path: str | os.PathLike[str], *, multiple_subgraphs: bool = False)
     Raises:
         ModelFileError: The file is missing, damaged, or no `.tflite`.
     """
-    graph = read_graph(path)  # first, so that a file that is no .tflite at all is not read whole
-    _, card = read_model(path)
+    graph = read_graph(path)
+    has_card = Path(path).stat().st_size > graph.size  # without one there is no need to read all of the file
+    card = read_model(path)[1] if has_card else None
     result = summarize_graph(graph, multiple_subgraphs=multiple_subgraphs)
     return {"file": os.fspath(path), **result, "card": None if card is None else dataclasses.asdict(card)}
 
@@ -50,8 +52,9 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
             "version": op.version,
             "mapped": verdict.mapped,
             "reason": verdict.reason or None,
-            "evidence": verdict.findings[0].evidence if verdict.findings else None,
-            "source": verdict.findings[0].source or None if verdict.findings else None,
+            "evidence": verdict.evidence,
+            "source": verdict.source,
+            "findings": [dataclasses.asdict(finding) for finding in verdict.findings],
             "xnnpack": reason is None,
             "xnnpack_reason": reason,
             "macs": spent.macs,
@@ -93,6 +96,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
                 for p in edgetpu_package.packages(graph)
             ],
         },
+        "latency_segmentation_ratio": list(latency.SEGMENTATION_RATIO),
         "latency_estimates": [dataclasses.asdict(guess) for guess in latency.estimate(graph, prediction, taken_over)],
     }
 

@@ -73,7 +73,7 @@ def reason_left(subgraph: Subgraph, operator: Operator) -> str | None:
         return f"activation {operator.options['activation']} fused into it"
     wrong = _dtypes(subgraph, operator) - OPERATORS[operator.op]
     if wrong:
-        return f"works on {' and '.join(sorted(wrong))}, XNNPACK on {' and '.join(sorted(OPERATORS[operator.op]))}"
+        return f"works on {' and '.join(sorted(wrong))}, XNNPACK on {', '.join(sorted(OPERATORS[operator.op]))}"
     return _detail(subgraph, operator)
 
 

@@ -95,6 +95,10 @@ EXAMPLES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
         lambda: single("RELU", (3, 128, 128, 1), (3, 128, 128, 1)),
         lambda: single("RELU", (1, 128, 128, 3), (1, 128, 128, 3)),
     ),
+    "activation-size": (
+        lambda: single("RELU", (1, 512, 512, 151), (1, 512, 512, 151)),
+        lambda: single("RELU", (1, 513, 257, 96), (1, 513, 257, 96)),
+    ),
     "parameters-constant": (computed_weights, convolution),
     "no-fused-activation": (lambda: pooled("AVERAGE_POOL_2D", 1), lambda: pooled("AVERAGE_POOL_2D", 0)),
     "equal-dilation": (
@@ -272,6 +276,18 @@ def test_runtime_versions() -> None:
     assert predict(parse_graph(EXAMPLES["dtype"][1]())).runtime == 10  # uint8
     assert predict(parse_graph(conv_model())).runtime == 12  # int8
     assert predict(parse_graph(EXAMPLES["prelu-shared"][1]())).runtime == 13
+
+
+@pytest.mark.parametrize(("dilation", "runtime"), [(1, 10), (2, 12)])
+def test_dilated_depthwise_convolutions_need_a_newer_runtime(dilation: int, runtime: int) -> None:
+    tiny = TinyModel()
+    read, written = tiny.tensor((1, 8, 8, 4), "uint8"), tiny.tensor((1, 8, 8, 4), "uint8")
+    weights = tiny.constant(np.ones((1, 3, 3, 4)), "uint8")
+    tiny.op(
+        "DEPTHWISE_CONV_2D", [read, weights], [written], options="DepthwiseConv2DOptions",
+        strideW=1, strideH=1, depthMultiplier=1, dilationHFactor=dilation, dilationWFactor=dilation,
+    )  # fmt: skip
+    assert predict(parse_graph(tiny.content([read], [written]))).runtime == runtime
 
 
 def rejected(content: bytes) -> list[str]:

@@ -56,6 +56,11 @@ def test_stated_errors_are_those_of_the_fit(fit: ModuleType) -> None:
         assert error.worst == pytest.approx(max(relative), abs=0.006)
 
 
+def test_segmentation_networks_were_slower_by_the_stated_ratio(fit: ModuleType) -> None:
+    ratios = [published / estimated for published, estimated in fit.segmentation().values()]
+    assert (round(min(ratios), 1), round(max(ratios), 1)) == latency.SEGMENTATION_RATIO
+
+
 def test_a_convolution_by_hand() -> None:
     found = estimates(parse_graph(conv_model(size=8, channels=4)))
     macs, moved = 8 * 8 * 4 * 27 / 1e6, (8 * 8 * 3 + 8 * 8 * 4) / 1e6
