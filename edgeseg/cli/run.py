@@ -36,6 +36,9 @@ def command(
     seconds: Annotated[float | None, typer.Option("--seconds", metavar="S", help="End after S seconds.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Show nothing.")] = False,
     window: Annotated[bool, typer.Option("--window", help="Show a window (the default where there is one).")] = False,
+    serve: Annotated[
+        str | None, typer.Option("--serve", metavar="[HOST:]PORT", help="Show it in the browser, on this machine.")
+    ] = None,
     record: Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Record the overlay.")] = None,
     save_labels: Annotated[
         Path | None, typer.Option("--save-labels", metavar="DIR", help="One PNG of class ids for each frame.")
@@ -73,7 +76,7 @@ def command(
 
     \b
     Examples:
-      edgeseg run --camera 0
+      edgeseg run --camera 0 --serve 8000
       edgeseg run model.tflite --source drone.mp4 --record overlay.mp4 --headless
       edgeseg run --source photos/ --save-labels masks/ --headless
       edgeseg run --camera 0 --size 720x1280 --events udp://127.0.0.1:9000 --stats stats.json
@@ -86,6 +89,7 @@ def command(
 
     from edgeseg.files import ensure_folder
     from edgeseg.host import usable_cores
+    from edgeseg.live.outputs.browser import BrowserView
     from edgeseg.live.pipeline import Pipeline, RunOptions
     from edgeseg.live.sources import SourceOptions, open_source
     from edgeseg.runtime.labels import load_labels
@@ -110,7 +114,7 @@ def command(
     options = SourceOptions(size=asked_size, fps=fps, realtime=realtime)
     opened = open_source(what, options)
     try:
-        outputs = _outputs(segmenter, opened, record, save_labels, events, window=window, headless=headless)
+        outputs = _outputs(segmenter, opened, record, save_labels, events, serve, window=window, headless=headless)
     except BaseException:
         opened.close()
         raise
@@ -124,6 +128,10 @@ def command(
         notify=_notify,
         progress=_show_progress,
     )
+    for output in outputs:
+        if isinstance(output, BrowserView):
+            output.stats = pipeline.stats
+            console.print(f"browser view: {output.url}", soft_wrap=True, markup=False)
     failure = _run(pipeline, outputs)
     _clear_progress()
     if stats is not None:
@@ -205,11 +213,13 @@ def _outputs(
     record: Path | None,
     save_labels: Path | None,
     events: str | None,
+    serve: str | None,
     *,
     window: bool,
     headless: bool,
 ) -> list[Output]:
     from edgeseg.live.describe import describe_mask
+    from edgeseg.live.outputs.browser import BrowserView
     from edgeseg.live.outputs.events import EventLines
     from edgeseg.live.outputs.labels import LabelFolder
     from edgeseg.live.outputs.video import VideoRecording
@@ -222,7 +232,9 @@ def _outputs(
         outputs.append(LabelFolder(save_labels))
     if record is not None:
         outputs.append(VideoRecording(record, fps=source.fps, live=source.live))
-    if window or (not headless and not window_trouble()):
+    if serve is not None:
+        outputs.append(BrowserView(serve, segmenter.labels))
+    if window or (not headless and serve is None and not window_trouble()):
         outputs.append(Window())
     elif not headless and not outputs:
         console.print(f"no window: {window_trouble()}; --headless says that none is wanted")
