@@ -15,6 +15,8 @@ from edgeseg.cli.output import console
 from edgeseg.errors import EdgesegError, UsageError
 
 if TYPE_CHECKING:
+    from edgeseg.live.describe import FreeSpaceFinder
+    from edgeseg.live.free_space import CameraGeometry
     from edgeseg.live.outputs import Output
     from edgeseg.live.pipeline import Pipeline
     from edgeseg.live.sources import Source
@@ -45,6 +47,23 @@ def command(
     ] = None,
     events: Annotated[
         str | None, typer.Option("--events", metavar="FILE|udp://HOST:PORT", help="One JSON line for each mask.")
+    ] = None,
+    safe: Annotated[
+        str | None,
+        typer.Option("--safe", metavar="A,B", help="Classes that are free ground: adds free space to events."),
+    ] = None,
+    camera_height: Annotated[
+        float | None, typer.Option("--camera-height", metavar="M", help="Metres above ground, for lengths in metres.")
+    ] = None,
+    fov: Annotated[
+        float | None, typer.Option("--fov", metavar="DEG", help="Horizontal field of view, with --camera-height.")
+    ] = None,
+    pitch: Annotated[
+        float, typer.Option("--pitch", metavar="DEG", help="Degrees below the horizon; 90 looks straight down.")
+    ] = 90.0,
+    mavlink: Annotated[
+        str | None,
+        typer.Option("--mavlink", metavar="ADDRESS", help="Tell an autopilot: udpout:HOST:PORT, /dev/tty,BAUD."),
     ] = None,
     stats: Annotated[Path | None, typer.Option("--stats", metavar="FILE", help="Write the run's figures.")] = None,
     threads: Annotated[
@@ -80,6 +99,7 @@ def command(
       edgeseg run model.tflite --source drone.mp4 --record overlay.mp4 --headless
       edgeseg run --source photos/ --save-labels masks/ --headless
       edgeseg run --camera 0 --size 720x1280 --events udp://127.0.0.1:9000 --stats stats.json
+      edgeseg run --camera 0 --safe grass,field --camera-height 20 --fov 66 --mavlink udpout:127.0.0.1:14550
     """  # noqa: D301
     what = _source_name(camera, source)
     _check_limits(frames, seconds)
@@ -114,7 +134,10 @@ def command(
     options = SourceOptions(size=asked_size, fps=fps, realtime=realtime)
     opened = open_source(what, options)
     try:
-        outputs = _outputs(segmenter, opened, record, save_labels, events, serve, window=window, headless=headless)
+        ground = _free_ground(segmenter, safe, camera_height, fov, pitch, mavlink)
+        outputs = _outputs(
+            segmenter, opened, record, save_labels, events, serve, mavlink, ground, window=window, headless=headless
+        )
     except BaseException:
         opened.close()
         raise
@@ -207,6 +230,30 @@ def _check_file(path: Path) -> None:
         raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
 
 
+def _free_ground(
+    segmenter: Segmenter,
+    safe: str | None,
+    height: float | None,
+    fov: float | None,
+    pitch: float,
+    mavlink: str | None,
+) -> tuple[FreeSpaceFinder | None, CameraGeometry | None]:
+    """Returns what finds free ground, and the camera's geometry, as far as the options ask for them."""
+    from edgeseg.live.describe import FreeSpaceFinder
+    from edgeseg.live.free_space import CameraGeometry
+
+    if (height is None) != (fov is None):
+        raise UsageError("--camera-height and --fov belong together: give both, or none for lengths in pixels only")
+    if safe is None:
+        if mavlink is not None or height is not None:
+            raise UsageError("--mavlink and --camera-height need --safe: name the classes that are free ground")
+        return None, None
+    if mavlink is not None and height is None:
+        raise UsageError("--mavlink needs --camera-height and --fov: an autopilot wants metres")
+    geometry = None if height is None or fov is None else CameraGeometry(height=height, fov=fov, pitch=pitch)
+    return FreeSpaceFinder(segmenter.labels, [name.strip() for name in safe.split(",")], geometry), geometry
+
+
 def _outputs(
     segmenter: Segmenter,
     source: Source,
@@ -214,6 +261,8 @@ def _outputs(
     save_labels: Path | None,
     events: str | None,
     serve: str | None,
+    mavlink: str | None,
+    ground: tuple[FreeSpaceFinder | None, CameraGeometry | None],
     *,
     window: bool,
     headless: bool,
@@ -222,12 +271,16 @@ def _outputs(
     from edgeseg.live.outputs.browser import BrowserView
     from edgeseg.live.outputs.events import EventLines
     from edgeseg.live.outputs.labels import LabelFolder
+    from edgeseg.live.outputs.mavlink import MavlinkOutput
     from edgeseg.live.outputs.video import VideoRecording
     from edgeseg.live.outputs.window import Window, window_trouble
 
     outputs: list[Output] = []
+    find, geometry = ground
     if events is not None:
-        outputs.append(EventLines(events, lambda packet: describe_mask(packet, segmenter.labels)))
+        outputs.append(EventLines(events, lambda packet: describe_mask(packet, segmenter.labels, find)))
+    if mavlink is not None and find is not None and geometry is not None:
+        outputs.append(MavlinkOutput(mavlink, find, geometry))
     if save_labels is not None:
         outputs.append(LabelFolder(save_labels))
     if record is not None:
