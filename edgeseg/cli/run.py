@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -15,12 +16,8 @@ from edgeseg.cli.output import console
 from edgeseg.errors import EdgesegError, UsageError
 
 if TYPE_CHECKING:
-    from edgeseg.live.describe import FreeSpaceFinder
-    from edgeseg.live.free_space import CameraGeometry
     from edgeseg.live.outputs import Output
     from edgeseg.live.pipeline import Pipeline
-    from edgeseg.live.sources import Source
-    from edgeseg.runtime.segmenter import Segmenter
 
 
 def command(
@@ -79,6 +76,9 @@ def command(
     fps: Annotated[float | None, typer.Option("--fps", metavar="F", help="Frame rate to ask a camera for.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a video at its own speed.")] = False,
     sharp: Annotated[bool, typer.Option("--sharp", help="Upsample logits, then decide: smooth outlines.")] = False,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="Steadier masks: a class must be seen thrice to change.")
+    ] = False,
     exit_on_loss: Annotated[bool, typer.Option("--exit-on-loss", help="End when the source is lost.")] = False,
     legend: Annotated[bool, typer.Option("--legend", help="List the classes in view.")] = False,
     labels: Annotated[
@@ -107,15 +107,31 @@ def command(
 
     import cv2
 
-    from edgeseg.files import ensure_folder
+    from edgeseg.files import ensure_folder, write_json
     from edgeseg.host import usable_cores
     from edgeseg.live.outputs.browser import BrowserView
+    from edgeseg.live.outputs.opening import OutputOptions, open_outputs
+    from edgeseg.live.outputs.window import window_trouble
     from edgeseg.live.pipeline import Pipeline, RunOptions
     from edgeseg.live.sources import SourceOptions, open_source
+    from edgeseg.refine.temporal import TemporalSmoother
     from edgeseg.runtime.labels import load_labels
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.zoo import resolve
 
+    no_window = "" if headless else window_trouble()
+    where_to = OutputOptions(
+        record=record,
+        save_labels=save_labels,
+        events=events,
+        serve=serve,
+        window=window or not (headless or serve or no_window),
+        mavlink=mavlink,
+        safe=tuple(name.strip() for name in safe.split(",")) if safe else (),
+        camera_height=camera_height,
+        fov=fov,
+        pitch=pitch,
+    )
     if stats is not None:
         _check_file(stats)
         ensure_folder(stats.parent)
@@ -134,15 +150,13 @@ def command(
     options = SourceOptions(size=asked_size, fps=fps, realtime=realtime)
     opened = open_source(what, options)
     try:
-        ground = _free_ground(segmenter, safe, camera_height, fov, pitch, mavlink)
-        outputs = _outputs(
-            segmenter, opened, record, save_labels, events, serve, mavlink, ground, window=window, headless=headless
-        )
+        outputs = open_outputs(where_to, segmenter.labels, opened)
     except BaseException:
         opened.close()
         raise
     for notice in segmenter.notices:
         _notify(notice)
+    smoother = TemporalSmoother() if smooth else None
     pipeline = Pipeline(
         segmenter,
         opened,
@@ -150,19 +164,23 @@ def command(
         options=RunOptions(frames=frames, seconds=seconds, sharp=sharp, exit_on_loss=exit_on_loss, legend=legend),
         notify=_notify,
         progress=_show_progress,
+        smooth=smoother,
     )
+    if no_window and not outputs:
+        _notify(f"no window: {no_window}; --headless says that none is wanted")
     for output in outputs:
         if isinstance(output, BrowserView):
             output.stats = pipeline.stats
             console.print(f"browser view: {output.url}", soft_wrap=True, markup=False)
     failure = _run(pipeline, outputs)
     _clear_progress()
+    figures = pipeline.stats()
+    if smoother is not None:
+        figures["smoothing"] = dataclasses.asdict(smoother.figures())
     if stats is not None:
-        from edgeseg.files import write_json
-
-        write_json(stats, pipeline.stats())
+        write_json(stats, figures)
     if failure is None or pipeline.frames:
-        _print_summary(pipeline.stats())
+        _print_summary(figures)
     if pipeline.stuck:
         _leave(failure)
     if failure is not None:
@@ -230,70 +248,6 @@ def _check_file(path: Path) -> None:
         raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
 
 
-def _free_ground(
-    segmenter: Segmenter,
-    safe: str | None,
-    height: float | None,
-    fov: float | None,
-    pitch: float,
-    mavlink: str | None,
-) -> tuple[FreeSpaceFinder | None, CameraGeometry | None]:
-    """Returns what finds free ground, and the camera's geometry, as far as the options ask for them."""
-    from edgeseg.live.describe import FreeSpaceFinder
-    from edgeseg.live.free_space import CameraGeometry
-
-    if (height is None) != (fov is None):
-        raise UsageError("--camera-height and --fov belong together: give both, or none for lengths in pixels only")
-    if safe is None:
-        if mavlink is not None or height is not None:
-            raise UsageError("--mavlink and --camera-height need --safe: name the classes that are free ground")
-        return None, None
-    if mavlink is not None and height is None:
-        raise UsageError("--mavlink needs --camera-height and --fov: an autopilot wants metres")
-    geometry = None if height is None or fov is None else CameraGeometry(height=height, fov=fov, pitch=pitch)
-    return FreeSpaceFinder(segmenter.labels, [name.strip() for name in safe.split(",")], geometry), geometry
-
-
-def _outputs(
-    segmenter: Segmenter,
-    source: Source,
-    record: Path | None,
-    save_labels: Path | None,
-    events: str | None,
-    serve: str | None,
-    mavlink: str | None,
-    ground: tuple[FreeSpaceFinder | None, CameraGeometry | None],
-    *,
-    window: bool,
-    headless: bool,
-) -> list[Output]:
-    from edgeseg.live.describe import describe_mask
-    from edgeseg.live.outputs.browser import BrowserView
-    from edgeseg.live.outputs.events import EventLines
-    from edgeseg.live.outputs.labels import LabelFolder
-    from edgeseg.live.outputs.mavlink import MavlinkOutput
-    from edgeseg.live.outputs.video import VideoRecording
-    from edgeseg.live.outputs.window import Window, window_trouble
-
-    outputs: list[Output] = []
-    find, geometry = ground
-    if events is not None:
-        outputs.append(EventLines(events, lambda packet: describe_mask(packet, segmenter.labels, find)))
-    if mavlink is not None and find is not None and geometry is not None:
-        outputs.append(MavlinkOutput(mavlink, find, geometry))
-    if save_labels is not None:
-        outputs.append(LabelFolder(save_labels))
-    if record is not None:
-        outputs.append(VideoRecording(record, fps=source.fps, live=source.live))
-    if serve is not None:
-        outputs.append(BrowserView(serve, segmenter.labels))
-    if window or (not headless and serve is None and not window_trouble()):
-        outputs.append(Window())
-    elif not headless and not outputs:
-        console.print(f"no window: {window_trouble()}; --headless says that none is wanted")
-    return outputs
-
-
 def _print_summary(stats: dict[str, Any]) -> None:
     stages = stats["stages_ms"]
     console.print(
@@ -305,3 +259,10 @@ def _print_summary(stats: dict[str, Any]) -> None:
     parts = [f"{name} {values['p50']:.1f}" for name, values in stages.items() if values["p50"] is not None]
     if parts:
         console.print(f"ms (p50): {', '.join(parts)}", soft_wrap=True)
+    if "smoothing" in stats:
+        done = stats["smoothing"]
+        console.print(
+            f"smoothing: {done['raw_flicker']:.2%} of the pixels changed class from frame to frame before, "
+            f"{done['flicker']:.2%} after, {done['mean_ms']:.1f} ms a frame",
+            soft_wrap=True,
+        )

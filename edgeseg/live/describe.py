@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class FreeSpaceFinder:
         UsageError: A name is no class.
     """
 
-    def __init__(self, labels: LabelSet, safe: list[str], geometry: CameraGeometry | None = None) -> None:
+    def __init__(self, labels: LabelSet, safe: Sequence[str], geometry: CameraGeometry | None = None) -> None:
         self._table, self._geometry = safe_table(labels, safe), geometry
         self._last: tuple[int, FreeSpace] | None = None
 
