@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -17,8 +18,6 @@ from edgeseg.errors import EdgesegError, UsageError
 if TYPE_CHECKING:
     from edgeseg.live.outputs import Output
     from edgeseg.live.pipeline import Pipeline
-    from edgeseg.live.sources import Source
-    from edgeseg.runtime.segmenter import Segmenter
 
 
 def command(
@@ -36,12 +35,32 @@ def command(
     seconds: Annotated[float | None, typer.Option("--seconds", metavar="S", help="End after S seconds.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Show nothing.")] = False,
     window: Annotated[bool, typer.Option("--window", help="Show a window (the default where there is one).")] = False,
+    serve: Annotated[
+        str | None, typer.Option("--serve", metavar="[HOST:]PORT", help="Show it in the browser, on this machine.")
+    ] = None,
     record: Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Record the overlay.")] = None,
     save_labels: Annotated[
         Path | None, typer.Option("--save-labels", metavar="DIR", help="One PNG of class ids for each frame.")
     ] = None,
     events: Annotated[
         str | None, typer.Option("--events", metavar="FILE|udp://HOST:PORT", help="One JSON line for each mask.")
+    ] = None,
+    safe: Annotated[
+        str | None,
+        typer.Option("--safe", metavar="A,B", help="Classes that are free ground: adds free space to events."),
+    ] = None,
+    camera_height: Annotated[
+        float | None, typer.Option("--camera-height", metavar="M", help="Metres above ground, for lengths in metres.")
+    ] = None,
+    fov: Annotated[
+        float | None, typer.Option("--fov", metavar="DEG", help="Horizontal field of view, with --camera-height.")
+    ] = None,
+    pitch: Annotated[
+        float, typer.Option("--pitch", metavar="DEG", help="Degrees below the horizon; 90 looks straight down.")
+    ] = 90.0,
+    mavlink: Annotated[
+        str | None,
+        typer.Option("--mavlink", metavar="ADDRESS", help="Tell an autopilot: udpout:HOST:PORT, /dev/tty,BAUD."),
     ] = None,
     stats: Annotated[Path | None, typer.Option("--stats", metavar="FILE", help="Write the run's figures.")] = None,
     threads: Annotated[
@@ -57,6 +76,9 @@ def command(
     fps: Annotated[float | None, typer.Option("--fps", metavar="F", help="Frame rate to ask a camera for.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a video at its own speed.")] = False,
     sharp: Annotated[bool, typer.Option("--sharp", help="Upsample logits, then decide: smooth outlines.")] = False,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="Steadier masks: a class must be seen thrice to change.")
+    ] = False,
     exit_on_loss: Annotated[bool, typer.Option("--exit-on-loss", help="End when the source is lost.")] = False,
     legend: Annotated[bool, typer.Option("--legend", help="List the classes in view.")] = False,
     labels: Annotated[
@@ -73,10 +95,11 @@ def command(
 
     \b
     Examples:
-      edgeseg run --camera 0
+      edgeseg run --camera 0 --serve 8000
       edgeseg run model.tflite --source drone.mp4 --record overlay.mp4 --headless
       edgeseg run --source photos/ --save-labels masks/ --headless
       edgeseg run --camera 0 --size 720x1280 --events udp://127.0.0.1:9000 --stats stats.json
+      edgeseg run --camera 0 --safe grass,field --camera-height 20 --fov 66 --mavlink udpout:127.0.0.1:14550
     """  # noqa: D301
     what = _source_name(camera, source)
     _check_limits(frames, seconds)
@@ -84,14 +107,31 @@ def command(
 
     import cv2
 
-    from edgeseg.files import ensure_folder
+    from edgeseg.files import ensure_folder, write_json
     from edgeseg.host import usable_cores
+    from edgeseg.live.outputs.browser import BrowserView
+    from edgeseg.live.outputs.opening import OutputOptions, open_outputs
+    from edgeseg.live.outputs.window import window_trouble
     from edgeseg.live.pipeline import Pipeline, RunOptions
     from edgeseg.live.sources import SourceOptions, open_source
+    from edgeseg.refine.temporal import TemporalSmoother
     from edgeseg.runtime.labels import load_labels
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.zoo import resolve
 
+    no_window = "" if headless else window_trouble()
+    where_to = OutputOptions(
+        record=record,
+        save_labels=save_labels,
+        events=events,
+        serve=serve,
+        window=window or not (headless or serve or no_window),
+        mavlink=mavlink,
+        safe=tuple(name.strip() for name in safe.split(",")) if safe else (),
+        camera_height=camera_height,
+        fov=fov,
+        pitch=pitch,
+    )
     if stats is not None:
         _check_file(stats)
         ensure_folder(stats.parent)
@@ -110,12 +150,13 @@ def command(
     options = SourceOptions(size=asked_size, fps=fps, realtime=realtime)
     opened = open_source(what, options)
     try:
-        outputs = _outputs(segmenter, opened, record, save_labels, events, window=window, headless=headless)
+        outputs = open_outputs(where_to, segmenter.labels, opened)
     except BaseException:
         opened.close()
         raise
     for notice in segmenter.notices:
         _notify(notice)
+    smoother = TemporalSmoother() if smooth else None
     pipeline = Pipeline(
         segmenter,
         opened,
@@ -123,15 +164,23 @@ def command(
         options=RunOptions(frames=frames, seconds=seconds, sharp=sharp, exit_on_loss=exit_on_loss, legend=legend),
         notify=_notify,
         progress=_show_progress,
+        smooth=smoother,
     )
+    if no_window and not outputs:
+        _notify(f"no window: {no_window}; --headless says that none is wanted")
+    for output in outputs:
+        if isinstance(output, BrowserView):
+            output.stats = pipeline.stats
+            console.print(f"browser view: {output.url}", soft_wrap=True, markup=False)
     failure = _run(pipeline, outputs)
     _clear_progress()
+    figures = pipeline.stats()
+    if smoother is not None:
+        figures["smoothing"] = dataclasses.asdict(smoother.figures())
     if stats is not None:
-        from edgeseg.files import write_json
-
-        write_json(stats, pipeline.stats())
+        write_json(stats, figures)
     if failure is None or pipeline.frames:
-        _print_summary(pipeline.stats())
+        _print_summary(figures)
     if pipeline.stuck:
         _leave(failure)
     if failure is not None:
@@ -199,36 +248,6 @@ def _check_file(path: Path) -> None:
         raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
 
 
-def _outputs(
-    segmenter: Segmenter,
-    source: Source,
-    record: Path | None,
-    save_labels: Path | None,
-    events: str | None,
-    *,
-    window: bool,
-    headless: bool,
-) -> list[Output]:
-    from edgeseg.live.describe import describe_mask
-    from edgeseg.live.outputs.events import EventLines
-    from edgeseg.live.outputs.labels import LabelFolder
-    from edgeseg.live.outputs.video import VideoRecording
-    from edgeseg.live.outputs.window import Window, window_trouble
-
-    outputs: list[Output] = []
-    if events is not None:
-        outputs.append(EventLines(events, lambda packet: describe_mask(packet, segmenter.labels)))
-    if save_labels is not None:
-        outputs.append(LabelFolder(save_labels))
-    if record is not None:
-        outputs.append(VideoRecording(record, fps=source.fps, live=source.live))
-    if window or (not headless and not window_trouble()):
-        outputs.append(Window())
-    elif not headless and not outputs:
-        console.print(f"no window: {window_trouble()}; --headless says that none is wanted")
-    return outputs
-
-
 def _print_summary(stats: dict[str, Any]) -> None:
     stages = stats["stages_ms"]
     console.print(
@@ -240,3 +259,10 @@ def _print_summary(stats: dict[str, Any]) -> None:
     parts = [f"{name} {values['p50']:.1f}" for name, values in stages.items() if values["p50"] is not None]
     if parts:
         console.print(f"ms (p50): {', '.join(parts)}", soft_wrap=True)
+    if "smoothing" in stats:
+        done = stats["smoothing"]
+        console.print(
+            f"smoothing: {done['raw_flicker']:.2%} of the pixels changed class from frame to frame before, "
+            f"{done['flicker']:.2%} after, {done['mean_ms']:.1f} ms a frame",
+            soft_wrap=True,
+        )

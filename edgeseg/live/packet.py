@@ -30,13 +30,14 @@ class Packet:
         ready: When the mask was ready, same clock.
         capture_s: Seconds spent on reading it.
         preprocess_s: Seconds spent on making `tensor`.
+        invoke_s: Seconds that the network took.
         valid: Whether the mask is of a source that is alive.
         reason: Why not.
         overlay: The frame with the mask over it, once rendered.
     """
 
     __slots__ = (
-        "capture_s", "captured", "image", "index", "label_map", "labels", "name", "overlay", "preprocess_s",
+        "capture_s", "captured", "image", "index", "invoke_s", "label_map", "labels", "name", "overlay", "preprocess_s",
         "ready", "reason", "tensor", "valid",
     )  # fmt: skip
 
@@ -49,7 +50,7 @@ class Packet:
         self.index = -1
         self.name = ""
         self.captured = self.ready = 0.0
-        self.capture_s = self.preprocess_s = 0.0
+        self.capture_s = self.preprocess_s = self.invoke_s = 0.0
         self.valid = True
         self.reason = ""
 

@@ -266,8 +266,8 @@ class Pipeline:
         else:
             packet.label_map = segmenter.label_map(packet.labels)
         if self._smooth is not None:
-            packet.label_map = self._smooth(packet.image, packet.label_map)
-        packet.ready = time.monotonic()
+            np.copyto(packet.label_map, self._smooth(packet.image, packet.label_map))
+        packet.ready, packet.invoke_s = time.monotonic(), invoked - loaded
         packet.valid, packet.reason = True, ""
         packet.overlay = None
         self.times.add(

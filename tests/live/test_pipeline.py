@@ -253,3 +253,20 @@ def test_sharp_label_maps_have_the_frames_size():
     make(ListSource([big]), sharp=True).run([notebook])
     assert notebook.results[0][2].shape == (64, 96)
     assert (notebook.results[0][2] == 2).all()
+
+
+def test_smoothing_keeps_its_hands_off_the_packets():
+    """Each result has the smoothed mask of its own frame, although the smoother uses its array again."""
+    seen = []
+
+    def smooth(image, label_map):
+        seen.append(label_map.copy())
+        held[:] = (label_map + 1) % 4
+        return held
+
+    held = np.empty((32, 48), np.uint8)
+    notebook = Notebook(pause=0.005)
+    pipeline = Pipeline(Segmenter(colour_model()), ListSource(frames(12)), ListSource, smooth=smooth)
+    pipeline.run([notebook])
+    assert [int(label_map[0, 0]) for _, _, label_map in notebook.results] == [(i + 1) % 4 for i in range(12)]
+    assert [int(label_map[0, 0]) for label_map in seen] == [i % 4 for i in range(12)]
