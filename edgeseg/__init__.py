@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from edgeseg.image import colorize, read_image, read_label_map, write_image
     from edgeseg.measure.benchmark import benchmark
+    from edgeseg.measure.evaluate import evaluate
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
     from edgeseg.runtime.segmenter import Segmenter
 
@@ -46,6 +47,7 @@ _HOMES = {
     ),
     "edgeseg.image": ("colorize", "read_image", "read_label_map", "write_image"),
     "edgeseg.measure.benchmark": ("benchmark",),
+    "edgeseg.measure.evaluate": ("evaluate",),
     "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
     "edgeseg.runtime.segmenter": ("Segmenter",),
 }  # fmt: skip
@@ -75,6 +77,7 @@ __all__ = [
     "class_iou",
     "colorize",
     "confusion_matrix",
+    "evaluate",
     "miou",
     "open_dataset",
     "pixel_accuracy",

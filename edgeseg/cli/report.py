@@ -89,6 +89,7 @@ def command(
         version=__version__,
         created=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         examples=make_examples(dataset, captions, examples),
+        colors=tuple(zip(dataset.labels.names, dataset.labels.colors, strict=True)),
     )
     written = write_report(report, out)
     _print_table(report)

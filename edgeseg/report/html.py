@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 
@@ -17,7 +16,7 @@ from edgeseg.report.figures import (
     percent,
     three_figures,
 )
-from edgeseg.report.results import Example, Report, Result, class_names, pareto_front, short_names
+from edgeseg.report.results import Report, Result, class_names, pareto_front, short_names
 from edgeseg.report.scatter import mark_icon, scatter_plot
 
 _WIDE = (1000, 440)
@@ -48,7 +47,7 @@ def html_page(report: Report) -> str:
         *_plot(report.results),
         _table(report.results),
         _heat(report.results),
-        *_examples(report.examples),
+        *_examples(report),
         _machine(report),
         "</main>",
         f"<script>\n{script}</script>",
@@ -196,10 +195,12 @@ def _heat(results: tuple[Result, ...]) -> str:
         for name in class_names(results)
     ]
     rows.append(f'<tr class="total"><td>mIoU</td>{"".join(_heat_cell(r.miou) for r in results)}</tr>')
+    missing = any(math.isnan(iou.get(name, math.nan)) for name in class_names(results) for iou in ious)
+    note = f'<p class="note">{ABSENT}: neither in the labels nor predicted; left out of the mIoU.</p>\n'
     return (
         '<section>\n<h2>IoU of each class, %</h2>\n<div class="scroll"><table class="heat">\n'
         f"<thead><tr><th>class</th>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody></table></div>\n"
-        f'<p class="note">{ABSENT}: neither in the labels nor predicted; left out of the mIoU.</p>\n</section>'
+        f"{note if missing else ''}</section>"
     )
 
 
@@ -216,7 +217,7 @@ def _heat_cell(score: float) -> str:
 # === Pictures, machine ===
 
 
-def _examples(examples: Iterable[Example]) -> list[str]:
+def _examples(report: Report) -> list[str]:
     groups = [
         f'<div class="example"><h3>{escape(example.name)}</h3><div class="panels">'
         + "".join(
@@ -225,9 +226,16 @@ def _examples(examples: Iterable[Example]) -> list[str]:
             for panel in example.panels
         )
         + "</div></div>"
-        for example in examples
+        for example in report.examples
     ]
-    return ["<section>\n<h2>To look at</h2>\n" + "\n".join(groups) + "\n</section>"] if groups else []
+    if not groups:
+        return []
+    chips = "".join(
+        f'<span><i class="chip" style="background: rgb{color}"></i>{escape(name)}</span>'
+        for name, color in report.colors
+    )
+    legend = f'<div class="legend">{chips}</div>'
+    return ["<section>\n<h2>To look at</h2>\n" + "\n".join(groups) + f"\n{legend}\n</section>"]
 
 
 def _machine(report: Report) -> str:

@@ -77,6 +77,7 @@ class Report:
         version: edgeseg's.
         created: When, as text.
         examples: Pictures to look at.
+        colors: (class, its red, green and blue) in those pictures.
     """
 
     dataset: str
@@ -88,6 +89,7 @@ class Report:
     version: str
     created: str
     examples: tuple[Example, ...] = ()
+    colors: tuple[tuple[str, tuple[int, int, int]], ...] = ()
 
 
 def pareto_front(results: Sequence[Result]) -> tuple[int, ...]:

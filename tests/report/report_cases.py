@@ -44,4 +44,5 @@ def make_report() -> Report:
         examples=(
             Example(name="0016E5.jpg", panels=(Panel(caption="picture", jpeg=JPEG), Panel(caption='"q"', jpeg=JPEG))),
         ),
+        colors=(("road", (128, 64, 128)), ("sky & <b>cloud</b>", (70, 130, 180))),
     )  # fmt: skip

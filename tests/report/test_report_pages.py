@@ -109,6 +109,8 @@ def test_the_table_of_classes_has_a_dash_where_a_class_does_not_occur(report) ->
     assert [row[0] for row in rows] == ["class", "road", "sky", "sky & <b>cloud</b>", "mIoU"]
     assert rows[2][1:] == ["10.0", "–", "–"]
     assert rows[-1][1:] == ["67.6", "65.1", "70.0"]
+    assert "neither in the labels nor predicted" in html_page(report)
+    assert "neither in the labels" not in html_page(dataclasses.replace(report, results=report.results[:1]))
 
 
 def test_disturbances_are_told_and_their_absence_is_not(report) -> None:
@@ -120,6 +122,12 @@ def test_disturbances_are_told_and_their_absence_is_not(report) -> None:
 def test_pictures_are_in_the_page(report) -> None:
     assert html_page(report).count('src="data:image/jpeg;base64,/9j/2Q=="') == 2
     assert "To look at" not in html_page(dataclasses.replace(report, examples=()))
+
+
+def test_the_colours_of_the_pictures_are_explained(report) -> None:
+    text = html_page(report)
+    assert '<i class="chip" style="background: rgb(128, 64, 128)"></i>road' in text
+    assert 'style="background: rgb(70, 130, 180)"></i>sky &amp; &lt;b&gt;cloud&lt;/b&gt;' in text
 
 
 def test_one_model_has_no_plot(report) -> None:
