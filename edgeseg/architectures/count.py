@@ -26,4 +26,4 @@ def _of_layer(layer: Any) -> int:
     if kind not in ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose"):
         return 0
     applied_on = layer.input if kind == "Conv2DTranspose" else layer.output
-    return math.prod(layer.weights[0].shape) * math.prod(applied_on.shape[1:3])
+    return int(math.prod(layer.weights[0].shape) * math.prod(applied_on.shape[1:3]))
