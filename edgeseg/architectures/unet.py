@@ -12,14 +12,14 @@ from __future__ import annotations
 from types import ModuleType
 
 from edgeseg.architectures.backbones import build_backbone
-from edgeseg.architectures.blocks import Tensor, classifier, conv_relu, separable_conv_bn, upsample
+from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, separable_conv_bn, upsample
 from edgeseg.architectures.network import NetworkSpec, require_backbone, require_multiples
 from edgeseg.errors import UsageError
 
 PAPER_WIDTH = 64
 PAPER_DEPTH = 4
-EDGE_WIDTHS = {16: 128, 8: 96, 4: 64, 2: 32}
-"""Channels of the edge form's decoder at each stride."""
+EDGE_WIDTHS = {32: 160, 16: 128, 8: 96, 4: 24, 2: 16}
+"""Channels of the edge form's decoder at each stride: few where the maps are large, so that they fit on a chip."""
 
 
 def unet(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
@@ -71,7 +71,8 @@ def nearest_unpadded(length: int) -> int:
 
 def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
     features = build_backbone(K, image, spec.backbone, spec.output_stride)
-    x, stride = features.last, spec.output_stride
+    stride = spec.output_stride
+    x = conv_bn(K, features.last, EDGE_WIDTHS[stride], "bottom", activation="relu")
     while stride > 2:
         stride //= 2
         x = upsample(K, x, 2, f"up_stride{stride}")

@@ -1,0 +1,182 @@
+"""One battery over all architectures in their edge form: both Keras, saving, learning, float and int8 files.
+
+To be quick, it runs on a backbone of four layers; the real ones have their own tests below.
+"""
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+tf_keras = pytest.importorskip("tf_keras")
+
+from edgeseg.architectures.backbones import BACKBONES, build_backbone  # noqa: E402
+from edgeseg.architectures.blocks import conv_bn, depthwise_bn  # noqa: E402
+from edgeseg.architectures.fcn import bilinear_kernel  # noqa: E402
+from edgeseg.architectures.features import Features, Strides  # noqa: E402
+from edgeseg.architectures.network import NetworkSpec  # noqa: E402
+from edgeseg.architectures.registry import ARCHITECTURES, build_network  # noqa: E402
+from edgeseg.card import InputSpec, Recipe  # noqa: E402
+from edgeseg.convert import run_converter  # noqa: E402
+from edgeseg.errors import UsageError  # noqa: E402
+from edgeseg.keras_model import copy_weights  # noqa: E402
+from edgeseg.losses import make_loss  # noqa: E402
+from edgeseg.runtime.interpreter import Interpreter  # noqa: E402
+from edgeseg.tflite.cost import flex_operators, float_operators  # noqa: E402
+from edgeseg.tflite.graph import parse_graph  # noqa: E402
+from edgeseg.tflite.xnnpack import coverage  # noqa: E402
+
+EDGE = [name for name, architecture in ARCHITECTURES.items() if architecture.has_edge_form]
+CLASSES = 4
+SIZE = (64, 320)  # as small as DeepLab v3's rate 18 at stride 16 allows
+
+
+def four_layers(K, image, name, output_stride):
+    x = conv_bn(K, image, 8, "stem", kernel=3, stride=2)
+    strides, by_stride = Strides(output_stride, 2), {2: x}
+    for number in range(3):
+        stride, dilation = strides.step(2)
+        x = depthwise_bn(K, x, f"layer{number}", stride=stride, dilation=dilation)
+        by_stride[strides.stride] = x
+    return Features(by_stride, x)
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    monkeypatch.setitem(BACKBONES, "tiny", four_layers)
+
+
+def spec(architecture, **changes):
+    height, width = SIZE
+    wanted = {"backbone": "tiny", "num_classes": CLASSES, "height": height, "width": width, **changes}
+    return NetworkSpec(architecture=architecture, **wanted)
+
+
+def shaken(network, seed=0):
+    """Gives batch normalisations running statistics that training could have left, so that they count."""
+    rng = np.random.default_rng(seed)
+    for layer in network.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return network
+
+
+def pictures(count, seed=1):
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(-1, 1, (count, 8, 10, 3))
+    return np.kron(coarse, np.ones((1, 8, 32, 1))).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", EDGE)
+def test_same_function_under_both_keras(name):
+    network = shaken(build_network(keras, spec(name), batch_size=1))
+    twin = build_network(tf_keras, spec(name), batch_size=1)
+    copy_weights(network, twin)
+    image = pictures(1)
+    expected = network(image, training=False).numpy()
+    np.testing.assert_allclose(twin(image, training=False).numpy(), expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", EDGE)
+def test_saves_loads_and_learns(name, tmp_path):
+    network = build_network(keras, spec(name))
+    images = pictures(4)
+    labels = (images[..., 0] > 0).astype(np.uint8)
+    loss = make_loss("ce", num_classes=CLASSES)
+    network.compile(optimizer=keras.optimizers.Adam(1e-2), loss=loss, run_eagerly=True)
+    losses = [network.train_on_batch(images, labels) for _ in range(3)]
+    assert losses[-1] < losses[0]
+    network.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras", compile=False)
+    np.testing.assert_array_equal(loaded(images[:1], training=False), network(images[:1], training=False))
+
+
+@pytest.mark.parametrize("name", EDGE)
+def test_converts_whole(name):
+    network = shaken(build_network(tf_keras, spec(name), batch_size=1))
+    image = pictures(1)
+    size = InputSpec(height=SIZE[0], width=SIZE[1])
+
+    file = run_converter(network, Recipe(name="float32"), size, [])
+    expected = network(image, training=False).numpy()
+    interpreter = Interpreter(file)
+    interpreter.view(interpreter.inputs[0])[:] = image
+    interpreter.invoke()
+    got = interpreter.view(interpreter.outputs[0])
+    assert np.abs(got - expected).max() <= 1e-4 * np.ptp(expected)
+
+    tensors = [np.uint8(128 + 127 * picture) for picture in pictures(4)]
+    graph = parse_graph(run_converter(network, Recipe(name="int8_ptq"), size, tensors))
+    assert not float_operators(graph)
+    assert not flex_operators(graph)
+    # All but the changes between uint8 and int8 at the ends runs in XNNPACK, in one piece.
+    parts = coverage(graph)
+    left = {op.op for op, reason in zip(graph.main.operators, parts.reasons, strict=True) if reason}
+    assert left <= {"QUANTIZE"}
+    assert parts.nodes == 1
+
+
+@pytest.mark.parametrize("name", EDGE)
+@pytest.mark.parametrize(("height", "width", "stride"), [(360, 480, 8), (240, 320, 16)])
+def test_common_sizes_fit(name, height, width, stride):
+    wanted = spec(name, height=height, width=width, output_stride=stride)
+    network = build_network(keras, wanted, batch_size=1)
+    rows, columns = network.output.shape[1:3]
+    assert (height % rows, width % columns) == (0, 0)
+    assert height // rows == width // columns <= stride
+    keras.backend.clear_session()
+
+
+@pytest.mark.parametrize("backbone", list(BACKBONES))
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_backbones_keep_the_output_stride(backbone, stride):
+    image = keras.Input((64, 96, 3))
+    features = build_backbone(keras, image, backbone, stride)
+    assert features.last.shape[1:3] == (64 // stride, 96 // stride)
+    assert features.by_stride[stride] is features.last
+    for finer, x in features.by_stride.items():
+        assert x.shape[1:3] == (64 // finer, 96 // finer)
+
+
+@pytest.mark.parametrize("family", ["mobilenetv3min", "efficientnetlite0"])
+def test_other_backbones_carry_a_decoder(family):
+    network = shaken(build_network(keras, spec("unet", backbone=f"{family}_0.35", num_classes=7), batch_size=1))
+    logits = network(pictures(1), training=False).numpy()
+    assert logits.shape == (1, 32, 160, 7)
+    assert np.isfinite(logits).all()
+
+
+def test_deconvolution_starts_as_bilinear_upsampling():
+    ramp = np.arange(6, dtype=np.float32).reshape(1, 1, 6, 1).repeat(3, 1)
+    layer = keras.layers.Conv2DTranspose(1, 4, strides=2, padding="same", use_bias=False)
+    layer(ramp)
+    layer.set_weights([bilinear_kernel(2, 1)])
+    expected = keras.layers.UpSampling2D(2, interpolation="bilinear")(ramp)
+    inside = (slice(None), slice(1, -1), slice(1, -1))
+    np.testing.assert_allclose(layer(ramp)[inside], np.asarray(expected)[inside], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "message"),
+    [
+        ("fcn8s", {"height": 100}, "expected multiples of 16, the nearest is 96x320"),
+        ("fcn8s", {"num_classes": 1}, "1 classes: expected 2 to 255"),
+        ("fcn8s", {"height": 0}, "input size 0x320"),
+        ("fcn8s", {"output_stride": 4}, "output stride 4"),
+        ("fcn8s", {"form": "papers"}, "unknown form 'papers'"),
+        ("fcn9s", {}, "unknown architecture 'fcn9s': did you mean fcn"),
+        ("fcn8s", {"backbone": "vgg19"}, "unknown backbone 'vgg19': did you mean vgg16"),
+        ("fcn8s", {"backbone": "resnet50_0.5"}, "resnet50 has no other width"),
+        ("fcn8s", {"backbone": "mobilenetv2_9"}, "width 0.1 to 2"),
+        ("fcn8s", {"form": "paper"}, "for the paper form of fcn8s: expected vgg16"),
+        ("fcn8s", {"form": "paper", "backbone": "vgg16", "height": 80}, "multiples of 32"),
+        ("deeplabv3", {"width": 128}, "dilation rate 18 exceeds the 4x8 map of stride 16"),
+        ("deeplabv2", {"width": 128}, "dilation rate 12 exceeds the 4x8 map"),
+        ("pspnet", {"form": "paper", "backbone": "resnet50"}, "map of stride 8 that divides by 6"),
+        ("unet_unpadded", {}, "has no edge form"),
+        ("unet_unpadded", {"form": "paper", "backbone": "own", "height": 570}, "the nearest is 572x316"),
+    ],
+)
+def test_bad_input(architecture, changes, message):
+    with pytest.raises(UsageError, match=message):
+        build_network(keras, spec(architecture, **changes))

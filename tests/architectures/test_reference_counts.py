@@ -1,0 +1,140 @@
+"""The paper forms' parameters and output sizes, against published figures and the papers' layers added up by hand."""
+
+from types import SimpleNamespace
+
+import pytest
+
+keras = pytest.importorskip("keras")
+pytest.importorskip("tensorflow")
+
+from edgeseg.architectures.backbones import build_backbone  # noqa: E402
+from edgeseg.architectures.count import multiply_accumulates, parameters  # noqa: E402
+from edgeseg.architectures.network import NetworkSpec  # noqa: E402
+from edgeseg.architectures.registry import ARCHITECTURES, build_network  # noqa: E402
+
+VGG16 = 14_714_688  # 138,357,544 less the three fully connected layers' 123,642,856: Simonyan and Zisserman, table 2
+RESNET50 = 25_557_032 - (2048 * 1000 + 1000)  # torchvision resnet50's num_params, less its classifier
+RESNET101 = 44_549_160 - (2048 * 1000 + 1000)  # torchvision resnet101's, likewise
+
+
+def conv(inputs, outputs, kernel=1, bias=True):
+    return inputs * outputs * kernel**2 + outputs * bias
+
+
+def conv_bn(inputs, outputs, kernel=1):
+    return conv(inputs, outputs, kernel, bias=False) + 2 * outputs
+
+
+def fcn(*deconvolutions, skips=()):
+    head = conv(512, 4096, 7) + conv(4096, 4096) + conv(4096, 21)
+    return VGG16 + head + sum(conv(c, 21) for c in skips) + sum(conv(21, 21, k, bias=False) for k in deconvolutions)
+
+
+def unet(channels_in, classes):
+    widths = [64, 128, 256, 512, 1024]
+    down = sum(conv(a, b, 3) + conv(b, b, 3) for a, b in zip([channels_in, *widths], widths, strict=False))
+    up = sum(conv(2 * w, w, 2) + conv(2 * w, w, 3) + conv(w, w, 3) for w in widths[:4])
+    return down + up + conv(64, classes)
+
+
+# The authors' stem of three 3x3 convolutions, and the wider input of the first block that follows from it.
+DEEP_STEM = conv_bn(3, 64, 3) + conv_bn(64, 64, 3) + conv_bn(64, 128, 3) - conv_bn(3, 64, 7) + 64 * (64 + 256)
+
+
+def pspnet(resnet, classes):
+    return resnet + DEEP_STEM + 4 * conv_bn(2048, 512) + conv_bn(4096, 512, 3) + conv(512, classes)
+
+
+LARGE_FOV = conv(512, 1024, 3) + conv(1024, 1024) + conv(1024, 21)
+# torchvision's deeplabv3_resnet50 and _resnet101 have 42,004,074 and 60,996,202 (num_params in their weights' meta),
+# auxiliary head and a 3x3 convolution after the pyramid included, which the paper does not have.
+AUXILIARY = conv_bn(1024, 256, 3) + conv(256, 21)
+EXTRA_3X3 = conv_bn(256, 256, 3)
+
+REFERENCES = [
+    ("fcn32s", "vgg16", fcn(64), (512, 512)),
+    ("fcn16s", "vgg16", fcn(4, 32, skips=[512]), (512, 512)),
+    ("fcn8s", "vgg16", fcn(4, 4, 16, skips=[512, 256]), (512, 512)),
+    ("unet", "own", unet(3, 21), (512, 512)),
+    ("unet_unpadded", "own", unet(3, 21), (388, 388)),
+    ("pspnet", "resnet50", pspnet(RESNET50, 21), (473, 473)),
+    ("pspnet", "resnet101", pspnet(RESNET101, 21), (473, 473)),
+    ("deeplabv1", "vgg16", VGG16 + LARGE_FOV, (512, 512)),
+    ("deeplabv2", "vgg16", VGG16 + 4 * LARGE_FOV, (512, 512)),
+    ("deeplabv2", "resnet101", RESNET101 + 4 * conv(2048, 21, 3), (512, 512)),
+    ("deeplabv3", "resnet50", 42_004_074 - AUXILIARY - EXTRA_3X3, (512, 512)),
+    ("deeplabv3", "resnet101", 60_996_202 - AUXILIARY - EXTRA_3X3, (512, 512)),
+    ("parsenet", "vgg16", VGG16 + LARGE_FOV + 2 * 1024 + 1024 * 21, (512, 512)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _zero_weights(monkeypatch):
+    """Random numbers for 134 million weights take seconds, and here only shapes matter."""
+    zeros = lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype or "float32")  # noqa: E731
+    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
+    monkeypatch.setattr("edgeseg.architectures.fcn.bilinear_kernel", lambda f, c: keras.ops.zeros((2 * f, 2 * f, c, c)))
+    yield
+    keras.backend.clear_session()
+
+
+def paper_form(architecture, backbone, **changes):
+    height, width = ARCHITECTURES[architecture].paper_size
+    wanted = {"num_classes": 21, "height": height, "width": width, "output_stride": 8, "form": "paper", **changes}
+    return build_network(keras, NetworkSpec(architecture=architecture, backbone=backbone, **wanted), batch_size=1)
+
+
+@pytest.mark.parametrize(("architecture", "backbone", "count", "size"), REFERENCES)
+def test_paper_form_equals_the_reference(architecture, backbone, count, size):
+    network = paper_form(architecture, backbone)
+    assert parameters(network) == count
+    assert network.output.shape == (1, *size, 21)
+
+
+def test_the_references_are_the_published_figures():
+    assert fcn(4, 4, 16, skips=[512, 256]) == 134_489_759
+    assert unet(1, 2) == 31_030_658  # the paper's network; 31.0 M
+    assert VGG16 + LARGE_FOV == 20_505_429  # "20.5M" in DeepLab v1, table 1
+    assert pspnet(RESNET101, 19) == 65_707_475  # "65.7M" wherever PSPNet on Cityscapes is compared
+
+
+def test_deeplabv3plus_resnet101():
+    # segmentation_models.pytorch gives 45.7 M for its DeepLabV3Plus on resnet101, which is this network.
+    assert parameters(paper_form("deeplabv3plus", "resnet101")) == pytest.approx(45.7e6, abs=0.05e6)
+
+
+def test_every_paper_backbone_is_checked():
+    checked = {(architecture, backbone) for architecture, backbone, *_ in REFERENCES}
+    offered = {(name, b) for name, a in ARCHITECTURES.items() for b in a.paper_backbones}
+    assert {pair for pair in offered - checked if pair[0] != "deeplabv3plus"} == set()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "count"),
+    [
+        ("vgg16", VGG16),
+        ("resnet50", RESNET50),
+        ("resnet101", RESNET101),
+        # keras.applications' and tensorflow/tpu's totals less the 1280-channel end, the classifier, running statistics
+        ("mobilenetv2_1", 3_504_872 - conv_bn(320, 1280) - conv(1280, 1000)),
+        ("efficientnetlite0", 4_652_008 - conv_bn(320, 1280) - conv(1280, 1000)),
+    ],
+)
+def test_backbones_equal_their_references(backbone, count):
+    image = keras.Input((64, 64, 3))
+    network = keras.Model(image, build_backbone(keras, image, backbone, 32).last)
+    assert parameters(network) == count
+
+
+def test_multiply_accumulates_by_hand():
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, strides=2, padding="same"),  # 16 pixels x 3 x 4 x 9
+            layers.DepthwiseConv2D(3, padding="same"),  # 16 x 4 x 9
+            layers.Conv2DTranspose(2, 4, strides=2, padding="same"),  # 16 x 4 x 2 x 16
+        ]
+    )
+    assert multiply_accumulates(network) == 16 * 108 + 16 * 36 + 16 * 128
+    assert multiply_accumulates(SimpleNamespace(layers=[layers.ReLU()])) == 0
