@@ -36,7 +36,8 @@ def on_camera(tmp_path: Path) -> Any:
         command = [
             *shlex.split(prefix), "--out", out, *options, "--",
             "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "edgeseg.cli",
-            "run", model, "--camera", "0", "--headless", "--stats", out / "stats.json", "--events", out / "events.jsonl", *words,
+            "run", model, "--camera", "0", "--headless",
+            "--stats", out / "stats.json", "--events", out / "events.jsonl", *words,
         ]  # fmt: skip
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
