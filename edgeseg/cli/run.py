@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from edgeseg.cli.output import console
 from edgeseg.errors import EdgesegError, UsageError
 
 if TYPE_CHECKING:
+    from edgeseg.card import ResizeMode
     from edgeseg.live.outputs import Output
     from edgeseg.live.pipeline import Pipeline
 
@@ -115,6 +116,8 @@ def command(
     from edgeseg.live.pipeline import Pipeline, RunOptions
     from edgeseg.live.sources import SourceOptions, open_source
     from edgeseg.refine.temporal import TemporalSmoother
+    from edgeseg.runtime.delegates import parse_delegate
+    from edgeseg.runtime.fallback import Fallback
     from edgeseg.runtime.labels import load_labels
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.zoo import resolve
@@ -135,15 +138,15 @@ def command(
     if stats is not None:
         _check_file(stats)
         ensure_folder(stats.parent)
-    segmenter = Segmenter(
-        resolve(model),
-        threads=max(1, min(4, usable_cores() - 1)) if threads is None else threads,
-        delegate=delegate,
-        labels=None if labels is None else load_labels(labels),
-        resize=resize,  # type: ignore[arg-type]  # InputSpec refuses other words
-        mean=mean,
-        std=std,
-    )
+    mode = cast("ResizeMode | None", resize)  # InputSpec refuses other words
+    named = None if labels is None else load_labels(labels)
+    cores = max(1, min(4, usable_cores() - 1)) if threads is None else threads
+    file = resolve(model)
+
+    def open_model(path: Path, on: str | None) -> Segmenter:
+        return Segmenter(path, threads=cores, delegate=on, labels=named, resize=mode, mean=mean, std=std)
+
+    segmenter = open_model(file, delegate)
     cv2.setNumThreads(1)  # the cores belong to inference
     sys.setswitchinterval(0.0005)  # inference must not wait 5 ms for another thread's turn
     segmenter.invoke()  # the first inference is slow: not while the first frame waits
@@ -165,6 +168,9 @@ def command(
         notify=_notify,
         progress=_show_progress,
         smooth=smoother,
+        replace=Fallback(file, delegate, open_model, _notify)
+        if delegate and parse_delegate(delegate).is_external
+        else None,
     )
     if no_window and not outputs:
         _notify(f"no window: {no_window}; --headless says that none is wanted")

@@ -21,8 +21,8 @@ import numpy as np
 
 from edgeseg.errors import EdgesegError, OutputError, SourceError
 from edgeseg.host import temperature, throttling
-from edgeseg.image import Uint8
 from edgeseg.live.capture import Capture, Loss
+from edgeseg.live.inference import Inference, Replace, Smooth
 from edgeseg.live.outputs.base import Event, Output
 from edgeseg.live.overlay import Overlay
 from edgeseg.live.packet import Handoff, Packet
@@ -40,8 +40,6 @@ _PROGRESS_EVERY = 0.5
 _MOST_LOSSES = 100
 
 Notify = Callable[[str], None]
-Smooth = Callable[[Uint8, Uint8], Uint8]
-"""From a frame and its label map to a steadier label map of the same size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +72,7 @@ class Pipeline:
         notify: Called with lines for people, when something happens.
         progress: Called with a line of figures twice a second.
         smooth: Steadies label maps; None leaves them.
+        replace: Replaces a Segmenter whose accelerator failed; None lets the failure end the run.
     """
 
     def __init__(
@@ -86,11 +85,12 @@ class Pipeline:
         notify: Notify = lambda line: None,
         progress: Notify = lambda line: None,
         smooth: Smooth | None = None,
+        replace: Replace | None = None,
     ) -> None:
-        self._segmenter, self._source_name, self.live = segmenter, source.name, source.live
+        self._source_name, self.live = source.name, source.live
         self._source, self._reopen = source, reopen
         self._options = options or RunOptions()
-        self._notify, self._progress, self._smooth = notify, progress, smooth
+        self._notify, self._progress = notify, progress
         self._overlay = Overlay(segmenter.labels, legend=self._options.legend)
         self._pool: SimpleQueue[Packet] = SimpleQueue()
         self._captured = Handoff(1 if self.live else _FILE_QUEUE, drop=self.live)
@@ -100,13 +100,29 @@ class Pipeline:
         self._ended = ""
         self._failure: EdgesegError | None = None
         self.times = StageTimes()
-        self.frames = self.invalid = 0
+        self.invalid = 0
         self._losses: list[Loss] = []
-        self._first_ready = self._last_ready = self._begin = self._wall = 0.0
-        self._frame_size = (0, 0)
+        self._begin = self._wall = 0.0
         self._stopped_outputs: list[str] = []
         self._capture: Capture | None = None
-        self._threads: list[threading.Thread] = []
+        self._output_thread: threading.Thread | None = None
+        self._inference = Inference(
+            segmenter,
+            captured=self._captured,
+            results=self._results,
+            recycle=self._pool.put,
+            times=self.times,
+            fail=self._fail,
+            limit=self._options.frames,
+            sharp=self._options.sharp,
+            smooth=smooth,
+            replace=replace,
+        )
+
+    @property
+    def frames(self) -> int:
+        """Masks so far."""
+        return self._inference.frames
 
     def run(self, outputs: Sequence[Output]) -> dict[str, Any]:
         """Runs until the source ends, a limit is reached, or `stop` is called. Closes the outputs.
@@ -126,27 +142,23 @@ class Pipeline:
             self._source,
             self._reopen,
             take=self._take,
-            fill=self._fill,
+            fill=self._inference.fill,
             give=self._pool.put,
             handoff=self._captured,
             on_loss=self._on_loss,
             on_return=self._on_return,
         )
-        work = ((self._infer, "edgeseg-inference"), (self._output, "edgeseg-output"))
-        self._threads = [
-            threading.Thread(target=self._guard, args=(each,), name=name, daemon=True) for each, name in work
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._output_thread = threading.Thread(target=self._output, name="edgeseg-output", daemon=True)
+        self._inference.start()
+        self._output_thread.start()
         try:
             self._supervise()
         finally:
             self._over.set()
             self._wall = time.monotonic() - self._begin
-            self._captured.close()
-            self._threads[0].join(_END_SECONDS)
+            self._inference.stop(_END_SECONDS)
             self._results.close()
-            self._threads[1].join(_END_SECONDS)
+            self._output_thread.join(_END_SECONDS)
             self._capture.stop(_CAPTURE_END_SECONDS)
         if self._failure is not None:
             raise self._failure
@@ -164,14 +176,13 @@ class Pipeline:
     @property
     def stuck(self) -> bool:
         """Whether a thread is stuck in a call that does not return, so that the process cannot end by itself."""
-        if any(thread.is_alive() for thread in self._threads):
+        if self._inference.alive or (self._output_thread is not None and self._output_thread.is_alive()):
             return True
         return self._capture is not None and not self._capture.stop(0.0)
 
     def fps(self) -> float:
         """Masks per second, from the first to the last."""
-        span = self._last_ready - self._first_ready
-        return (self.frames - 1) / span if self.frames > 1 and span > 0 else 0.0
+        return self._inference.fps()
 
     def line(self) -> str:
         """A line of figures for people."""
@@ -197,10 +208,11 @@ class Pipeline:
                 for loss in self._losses[-_MOST_LOSSES:]
             ],
             "source": self._source_name,
-            "frame_size": list(self._frame_size),
-            "model": self._segmenter.name,
-            "delegate": self._segmenter.delegate,
-            "threads": self._segmenter.threads,
+            "frame_size": list(self._inference.frame_size),
+            "model": self._inference.segmenter.name,
+            "delegate": self._inference.segmenter.delegate,
+            "delegate_failures": self._inference.failures,
+            "threads": self._inference.segmenter.threads,
             "outputs_stopped": list(self._stopped_outputs),
             "temperature_c": temperature(),
             "throttling": throttling(),
@@ -210,84 +222,24 @@ class Pipeline:
         try:
             return self._pool.get_nowait()
         except Empty:
-            return Packet(self._segmenter.staging(), np.empty(self._segmenter.output_size, np.uint8))
+            return self._inference.new_packet()
 
-    def _fill(self, packet: Packet) -> None:
-        if packet.image is not None:
-            self._segmenter.stage(packet.image, packet.tensor)
+    def _fail(self, error: EdgesegError) -> None:
+        self._failure = self._failure or error
+        self.stop(f"error: {error}")
 
-    def _guard(self, work: Callable[[], None]) -> None:
+    def _output(self) -> None:
+        """Writes results until there are no more, then closes the outputs, on the thread that alone uses them."""
         try:
-            work()
+            self._write_all()
         except EdgesegError as error:
             self._fail(error)
         except BaseException:
             self.stop("error")
             raise
         finally:
-            if self._over.is_set():
-                self._captured.close()
-                self._results.close()
-
-    def _fail(self, error: EdgesegError) -> None:
-        self._failure = self._failure or error
-        self.stop(f"error: {error}")
-
-    def _infer(self) -> None:
-        while not self._over.is_set():
-            packet = self._captured.get(_TICK)
-            if packet is None:
-                if self._captured.finished:
-                    self._results.close()
-                    return
-                continue
-            self._segment(packet)
-            undelivered = self._results.put(packet)
-            if undelivered is not None:
-                self._pool.put(undelivered)
-            if self._enough():
-                self._results.close()
-                return
-
-    def _enough(self) -> bool:
-        return self._options.frames is not None and self.frames >= self._options.frames
-
-    def _segment(self, packet: Packet) -> None:
-        if packet.image is None:
-            return
-        segmenter, size = self._segmenter, packet.image.shape[:2]
-        start = time.monotonic()
-        segmenter.load(packet.tensor, (size[0], size[1]))
-        loaded = time.monotonic()
-        segmenter.invoke()
-        invoked = time.monotonic()
-        if self._options.sharp:
-            packet.label_map = segmenter.sized_label_map(size[0], size[1], sharp=True)
-        else:
-            packet.label_map = segmenter.label_map(packet.labels)
-        if self._smooth is not None:
-            np.copyto(packet.label_map, self._smooth(packet.image, packet.label_map))
-        packet.ready, packet.invoke_s = time.monotonic(), invoked - loaded
-        packet.valid, packet.reason = True, ""
-        packet.overlay = None
-        self.times.add(
-            capture=packet.capture_s,
-            preprocess=packet.preprocess_s + loaded - start,
-            invoke=invoked - loaded,
-            postprocess=packet.ready - invoked,
-            end_to_end=packet.ready - packet.captured,
-        )
-        self._frame_size = (size[0], size[1])
-        self.frames += 1
-        self._first_ready = self._first_ready or packet.ready
-        self._last_ready = packet.ready
-
-    def _output(self) -> None:
-        """Writes results until there are no more, then closes the outputs, on the thread that alone uses them."""
-        try:
-            self._write_all()
-        finally:
-            self._broadcast({"event": "end", "ended": self._ended or ("frames" if self._enough() else "end of source")})
+            self._results.close()
+            self._broadcast({"event": "end", "ended": self._ended or self._natural_end()})
             for output in self._outputs:
                 output.close()
 
@@ -338,6 +290,7 @@ class Pipeline:
         next_invalid = next_progress = 0.0
         while not self._over.wait(_TICK):
             capture.watch()
+            self._inference.watch()
             now = time.monotonic()
             if now >= next_progress:
                 next_progress = now + _PROGRESS_EVERY
@@ -346,18 +299,21 @@ class Pipeline:
                 self._fail(capture.failure)
             elif capture.loss is not None and self._options.exit_on_loss:
                 self._fail(SourceError(f"source lost: {capture.loss.reason}"))
-            elif capture.loss is not None and now >= next_invalid:
+            elif (trouble := capture.loss.reason if capture.loss else self._inference.fault) and now >= next_invalid:
                 next_invalid = now + _INVALID_EVERY
-                self._publish_invalid(capture.loss, now)
+                self._publish_invalid(trouble, now)
             elif self._options.seconds is not None and now - self._begin >= self._options.seconds:
                 self.stop("seconds")
             elif self._results.finished and capture.failure is None:
-                self.stop("frames" if self._enough() else "end of source")
+                self.stop(self._natural_end())
 
-    def _publish_invalid(self, loss: Loss, now: float) -> None:
+    def _natural_end(self) -> str:
+        return "frames" if self._inference.enough else "end of source"
+
+    def _publish_invalid(self, reason: str, now: float) -> None:
         """Sends a packet without a mask through the outputs: what is shown and told must not look alive."""
         packet = Packet(np.empty(0, np.uint8), np.empty((0, 0), np.uint8))
-        packet.valid, packet.reason, packet.captured, packet.ready = False, loss.reason, now, now
+        packet.valid, packet.reason, packet.captured, packet.ready = False, reason, now, now
         if self._results.offer(packet):
             self.invalid += 1
 

@@ -146,6 +146,10 @@ class Segmenter:
         else:
             cv2.LUT(rgb, self._table, dst=tensor.view(np.uint8))
 
+    def fits(self, tensor: npt.NDArray[Any]) -> bool:
+        """Whether an array is like the input tensor."""
+        return tensor.shape == self._input_tensor.shape[1:] and tensor.dtype == self._input_tensor.dtype
+
     def load(self, tensor: npt.NDArray[Any], frame_size: tuple[int, int]) -> None:
         """Copies a staged input in.
 

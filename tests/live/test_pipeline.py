@@ -270,3 +270,43 @@ def test_smoothing_keeps_its_hands_off_the_packets():
     pipeline.run([notebook])
     assert [int(label_map[0, 0]) for _, _, label_map in notebook.results] == [(i + 1) % 4 for i in range(12)]
     assert [int(label_map[0, 0]) for label_map in seen] == [i % 4 for i in range(12)]
+
+
+class ClockCamera:
+    """Draws the time of capture into its frames, one bit a pixel, as a picture of a clock would show it."""
+
+    name, live, fps = "clock", True, 30.0
+
+    def __init__(self):
+        self.next = time.monotonic()
+
+    def read(self, into):
+        self.next += 1 / self.fps
+        time.sleep(max(0.0, self.next - time.monotonic()))
+        frame = np.zeros((32, 48, 3), np.uint8) if into is None else into
+        stamp = time.monotonic_ns()
+        frame[0, :, 0] = [255 * (stamp >> bit & 1) for bit in range(48)]
+        return frame, stamp / 1e9
+
+    def frame_name(self):
+        return ""
+
+    def close(self):
+        pass
+
+
+def test_the_reported_ages_are_those_that_an_observer_sees():
+    """An output reads the clock in the picture and compares it with its own."""
+    ages = []
+
+    class Observer(Notebook):
+        def write(self, packet):
+            time.sleep(0.02)
+            bits = packet.image[0, :, 0] > 127
+            drawn = sum(1 << bit for bit in range(48) if bits[bit])
+            ages.append((time.monotonic_ns() - drawn) % (1 << 48) / 1e9)
+
+    stats = make(ClockCamera(), seconds=2.0).run([Observer()])
+    assert stats["stages_ms"]["shown"]["mean"] == pytest.approx(np.mean(ages) * 1000, rel=0.03)
+    assert stats["stages_ms"]["shown"]["p50"] == pytest.approx(np.median(ages) * 1000, rel=0.03)
+    assert stats["stages_ms"]["end_to_end"]["p50"] < stats["stages_ms"]["shown"]["p50"]

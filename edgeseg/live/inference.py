@@ -1,0 +1,221 @@
+"""Running the network on a thread of its own, and replacing it when its accelerator fails or hangs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from edgeseg.errors import DelegateError, EdgesegError
+from edgeseg.image import Uint8
+from edgeseg.live.packet import Handoff, Packet
+from edgeseg.live.timing import StageTimes
+from edgeseg.runtime.segmenter import Segmenter
+
+HANG_SECONDS = 5.0
+"""An accelerator that takes longer for one inference is taken for dead."""
+_TICK = 0.05
+
+Smooth = Callable[[Uint8, Uint8], Uint8]
+"""From a frame and its label map to a steadier label map of the same size."""
+Replace = Callable[[str], Segmenter]
+"""From what happened to a Segmenter that works."""
+
+
+class Inference:
+    """Turns captured packets into results.
+
+    Args:
+        segmenter: The network.
+        captured: Where packets come from.
+        results: Where results go.
+        recycle: Called with packets that go nowhere.
+        times: Where stage times go.
+        fail: Called with an error that ends the run.
+        limit: End after so many results; None for no limit.
+        sharp: Label maps at the frame's size, from upsampled logits.
+        smooth: Steadies label maps; None leaves them.
+        replace: Replaces a Segmenter whose accelerator failed; None lets the failure end the run.
+
+    Attributes:
+        segmenter: The network that runs now.
+        frames: Results so far.
+        failures: How often the accelerator failed.
+        fault: What is wrong with the accelerator while it is being replaced; else "".
+        frame_size: (rows, columns) of the last frame.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        *,
+        captured: Handoff,
+        results: Handoff,
+        recycle: Callable[[Packet], None],
+        times: StageTimes,
+        fail: Callable[[EdgesegError], None],
+        limit: int | None = None,
+        sharp: bool = False,
+        smooth: Smooth | None = None,
+        replace: Replace | None = None,
+    ) -> None:
+        self.segmenter = segmenter
+        self.frames = self.failures = 0
+        self.fault = ""
+        self.frame_size = (0, 0)
+        self._captured, self._results, self._recycle = captured, results, recycle
+        self._times, self._fail, self._limit = times, fail, limit
+        self._sharp, self._smooth, self._replace = sharp, smooth, replace
+        self._first_ready = self._last_ready = 0.0
+        self._generation = 0
+        self._busy_since: float | None = None
+        self._in_work: Packet | None = None
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def enough(self) -> bool:
+        """Whether the limit is reached."""
+        return self._limit is not None and self.frames >= self._limit
+
+    @property
+    def alive(self) -> bool:
+        """Whether a thread still runs, or is stuck."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def fps(self) -> float:
+        """Results per second, from the first to the last."""
+        span = self._last_ready - self._first_ready
+        return (self.frames - 1) / span if self.frames > 1 and span > 0 else 0.0
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._start(self._run)
+
+    def stop(self, timeout: float) -> None:
+        """Ends the thread after the inference that is under way."""
+        self._stopped.set()
+        self._captured.close()
+        if self._threads:
+            self._threads[-1].join(timeout)
+
+    def new_packet(self) -> Packet:
+        """Makes a packet with buffers of the network's sizes."""
+        return Packet(self.segmenter.staging(), np.empty(self.segmenter.output_size, np.uint8))
+
+    def fill(self, packet: Packet) -> None:
+        """Preprocesses a captured frame, on the capture thread."""
+        if packet.image is not None and self.segmenter.fits(packet.tensor):
+            self.segmenter.stage(packet.image, packet.tensor)
+
+    def watch(self) -> None:
+        """Notices an accelerator that hangs. Call it every few hundredths of a second."""
+        since = self._busy_since
+        if self._replace is None or since is None or time.monotonic() - since <= HANG_SECONDS:
+            return
+        self._generation += 1
+        self._busy_since = None
+        reason = f"no result for {HANG_SECONDS:.0f} s"
+        self._start(lambda generation: self._recover_and_run(reason, generation))
+
+    def _start(self, work: Callable[[int], None]) -> None:
+        generation = self._generation
+        thread = threading.Thread(
+            target=self._guard, args=(work, generation), name=f"edgeseg-inference-{generation}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _guard(self, work: Callable[[int], None], generation: int) -> None:
+        try:
+            work(generation)
+        except EdgesegError as error:
+            if generation == self._generation:
+                self._fail(error)
+        finally:
+            if generation == self._generation:
+                self._results.close()
+
+    def _recover_and_run(self, reason: str, generation: int) -> None:
+        self._recover(reason)
+        if self._in_work is not None:
+            self._work_on(self._in_work, generation)
+        self._run(generation)
+
+    def _recover(self, reason: str) -> None:
+        assert self._replace is not None
+        self.failures += 1
+        self.fault = f"accelerator failed: {reason}"
+        self.segmenter = self._replace(reason)
+        self.fault = ""
+
+    def _run(self, generation: int) -> None:
+        while generation == self._generation and not self._stopped.is_set() and not self.enough:
+            packet = self._captured.get(_TICK)
+            if packet is None:
+                if self._captured.finished:
+                    return
+                continue
+            self._work_on(packet, generation)
+
+    def _work_on(self, packet: Packet, generation: int) -> None:
+        """Makes a result of a packet, however often the accelerator must be replaced for it."""
+        self._in_work = packet
+        while True:
+            try:
+                done = self._segment(packet, generation)
+                break
+            except DelegateError as error:
+                if self._replace is None or generation != self._generation:
+                    raise
+                self._recover(str(error))
+        if not done:
+            return  # it hung, and another thread has taken over, this packet included
+        undelivered = self._results.put(packet)
+        if undelivered is not None:
+            self._recycle(undelivered)
+
+    def _segment(self, packet: Packet, generation: int) -> bool:
+        """Runs the network on a packet; False if that took so long that it has been replaced meanwhile."""
+        segmenter, image = self.segmenter, packet.image
+        assert image is not None
+        height, width = image.shape[:2]
+        start = time.monotonic()
+        if segmenter.fits(packet.tensor):
+            segmenter.load(packet.tensor, (height, width))
+        else:  # staged for a network that has been replaced
+            segmenter.prepare(image)
+            packet.tensor = segmenter.staging()
+        loaded = self._busy_since = time.monotonic()
+        try:
+            segmenter.invoke()
+        finally:
+            if generation == self._generation:
+                self._busy_since = None
+        if generation != self._generation:
+            return False
+        invoked = time.monotonic()
+        if packet.labels.shape != segmenter.output_size:
+            packet.labels = np.empty(segmenter.output_size, np.uint8)
+        if self._sharp:
+            packet.label_map = segmenter.sized_label_map(height, width, sharp=True)
+        else:
+            packet.label_map = segmenter.label_map(packet.labels)
+        if self._smooth is not None:
+            np.copyto(packet.label_map, self._smooth(image, packet.label_map))
+        packet.ready, packet.invoke_s = time.monotonic(), invoked - loaded
+        packet.valid, packet.reason, packet.overlay = True, "", None
+        self._times.add(
+            capture=packet.capture_s,
+            preprocess=packet.preprocess_s + loaded - start,
+            invoke=invoked - loaded,
+            postprocess=packet.ready - invoked,
+            end_to_end=packet.ready - packet.captured,
+        )
+        self.frame_size = (height, width)
+        self.frames += 1
+        self._first_ready = self._first_ready or packet.ready
+        self._last_ready = packet.ready
+        return True
