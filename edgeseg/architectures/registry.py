@@ -18,6 +18,19 @@ from edgeseg.architectures.unet import unet, unet_unpadded
 from edgeseg.errors import unknown_name
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What a form costs.
+
+    Attributes:
+        parameters: Trainable parameters.
+        multiply_accumulates: Of one picture.
+    """
+
+    parameters: int
+    multiply_accumulates: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
     """An architecture's builder, where it was published, and what it is built on.
@@ -28,7 +41,8 @@ class Architecture:
         paper: Authors, title, venue.
         paper_backbones: The backbones of its paper form, the paper's own first.
         paper_size: An input size (height, width) of the paper form.
-        has_edge_form: Whether it has an edge form, which takes any backbone.
+        paper_figures: What the paper form costs on its first backbone at that size, for 21 classes (PASCAL VOC).
+        edge_figures: What the edge form costs on `EDGE_REFERENCE`; None if there is no edge form.
     """
 
     build: Callable[[ModuleType, Tensor, NetworkSpec], Tensor]
@@ -36,7 +50,24 @@ class Architecture:
     paper: str
     paper_backbones: tuple[str, ...]
     paper_size: tuple[int, int]
-    has_edge_form: bool = True
+    paper_figures: Figures
+    edge_figures: Figures | None
+
+    @property
+    def has_edge_form(self) -> bool:
+        """Whether it has an edge form, which takes any backbone."""
+        return self.edge_figures is not None
+
+
+PAPER_CLASSES = 21
+EDGE_REFERENCE: dict[str, Any] = {
+    "backbone": "mobilenetv2_0.5",
+    "num_classes": 11,
+    "height": 360,
+    "width": 480,
+    "output_stride": 8,
+}
+"""The network whose cost `edge_figures` tells."""
 
 
 _FCN = "Long, Shelhamer, Darrell, Fully Convolutional Networks for Semantic Segmentation, CVPR 2015"
@@ -45,20 +76,49 @@ _RESNETS = ("resnet101", "resnet50")
 
 ARCHITECTURES: dict[str, Architecture] = {
     "fcn32s": Architecture(
-        build=fcn(0), title="FCN-32s", paper=_FCN, paper_backbones=("vgg16",), paper_size=(512, 512)
+        build=fcn(0),
+        title="FCN-32s",
+        paper=_FCN,
+        paper_backbones=("vgg16",),
+        paper_size=(512, 512),
+        paper_figures=Figures(136_152_917, 111_264_399_360),
+        edge_figures=Figures(590_667, 1_646_956_800),
     ),
     "fcn16s": Architecture(
-        build=fcn(1), title="FCN-16s", paper=_FCN, paper_backbones=("vgg16",), paper_size=(512, 512)
+        build=fcn(1),
+        title="FCN-16s",
+        paper=_FCN,
+        paper_backbones=("vgg16",),
+        paper_size=(512, 512),
+        paper_figures=Figures(134_815_994, 111_277_215_744),
+        edge_figures=Figures(590_854, 1_648_857_600),
     ),
-    "fcn8s": Architecture(build=fcn(2), title="FCN-8s", paper=_FCN, paper_backbones=("vgg16",), paper_size=(512, 512)),
-    "unet": Architecture(build=unet, title="U-Net", paper=_UNET, paper_backbones=("own",), paper_size=(512, 512)),
+    "fcn8s": Architecture(
+        build=fcn(2),
+        title="FCN-8s",
+        paper=_FCN,
+        paper_backbones=("vgg16",),
+        paper_size=(512, 512),
+        paper_figures=Figures(134_489_759, 111_306_461_184),
+        edge_figures=Figures(590_953, 1_652_659_200),
+    ),
+    "unet": Architecture(
+        build=unet,
+        title="U-Net",
+        paper=_UNET,
+        paper_backbones=("own",),
+        paper_size=(512, 512),
+        paper_figures=Figures(31_033_045, 193_005_092_864),
+        edge_figures=Figures(502_275, 1_501_200_000),
+    ),
     "unet_unpadded": Architecture(
         build=unet_unpadded,
         title="U-Net, unpadded",
         paper=_UNET,
         paper_backbones=("own",),
         paper_size=(572, 572),
-        has_edge_form=False,
+        paper_figures=Figures(31_033_045, 150_985_770_752),
+        edge_figures=None,
     ),
     "pspnet": Architecture(
         build=pspnet,
@@ -66,6 +126,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper="Zhao et al., Pyramid Scene Parsing Network, CVPR 2017",
         paper_backbones=_RESNETS,
         paper_size=(473, 473),
+        paper_figures=Figures(65_708_501, 229_820_720_320),
+        edge_figures=Figures(579_403, 1_509_128_704),
     ),
     "deeplabv1": Architecture(
         build=deeplabv1,
@@ -73,6 +135,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper="Chen et al., Semantic Image Segmentation with Deep Convolutional Nets and CRFs, ICLR 2015",
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
+        paper_figures=Figures(20_505_429, 125_631_987_712),
+        edge_figures=Figures(520_875, 1_459_036_800),
     ),
     "deeplabv2": Architecture(
         build=deeplabv2,
@@ -80,6 +144,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper="Chen et al., DeepLab, PAMI 2018",
         paper_backbones=("resnet101", "vgg16"),
         paper_size=(512, 512),
+        paper_figures=Figures(44_048_532, 183_588_880_384),
+        edge_figures=Figures(642_540, 1_780_704_000),
     ),
     "deeplabv3": Architecture(
         build=deeplabv3,
@@ -87,6 +153,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper="Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017",
         paper_backbones=_RESNETS,
         paper_size=(512, 512),
+        paper_figures=Figures(58_040_661, 238_741_356_544),
+        edge_figures=Figures(672_875, 1_765_448_064),
     ),
     "deeplabv3plus": Architecture(
         build=deeplabv3plus,
@@ -94,6 +162,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper="Chen et al., Encoder-Decoder with Atrous Separable Convolution, ECCV 2018",
         paper_backbones=_RESNETS,
         paper_size=(512, 512),
+        paper_figures=Figures(45_688_261, 189_858_643_968),
+        edge_figures=Figures(699_875, 2_058_430_464),
     ),
     "parsenet": Architecture(
         build=parsenet,
@@ -101,6 +171,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper="Liu, Rabinovich, Berg, ParseNet: Looking Wider to See Better, ICLR workshop 2016",
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
+        paper_figures=Figures(20_528_981, 125_724_263_424),
+        edge_figures=Figures(546_774, 1_440_493_632),
     ),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from rich.table import Table
 
 from edgeseg.cli.output import JsonOption, console, emit
@@ -15,19 +17,46 @@ def command(json: JsonOption = None) -> None:
       edgeseg archs
       edgeseg archs --json
     """  # noqa: D301
-    from edgeseg.architectures.backbones import BACKBONES
-    from edgeseg.architectures.registry import ARCHITECTURES
+    from edgeseg.architectures.backbones import BACKBONES, OF_ONE_WIDTH
+    from edgeseg.architectures.registry import ARCHITECTURES, EDGE_REFERENCE, PAPER_CLASSES, Figures
+
+    def millions(figures: Figures | None) -> tuple[str, str]:
+        if figures is None:
+            return "-", "-"
+        return f"{figures.parameters / 1e6:.2f} M", f"{figures.multiply_accumulates / 1e9:.2f} G"
 
     table = Table(box=None, pad_edge=False)
-    for title in ("architecture", "title", "paper"):
-        table.add_column(title)
+    for title in ("architecture", "title", "edge", "MACs", "paper form", "MACs", "paper"):
+        table.add_column(title, justify="right" if title in ("edge", "MACs", "paper form") else "left")
     for name, architecture in ARCHITECTURES.items():
-        table.add_row(name, architecture.title, architecture.paper)
+        edge, paper = millions(architecture.edge_figures), millions(architecture.paper_figures)
+        table.add_row(name, architecture.title, *edge, *paper, architecture.paper)
     console.print(table)
-    console.print(f"backbones: {', '.join(f'{name}_<width>' for name in BACKBONES)}")
+    console.print(
+        "edge: parameters and multiply-accumulates on {backbone}, {num_classes} classes, {height}x{width}, output "
+        "stride {output_stride}".format(**EDGE_REFERENCE)
+        + f"; paper form: on the paper's backbone and size, {PAPER_CLASSES} classes"
+    )
+    names = [name if name in OF_ONE_WIDTH else f"{name}_<width>" for name in BACKBONES]
+    console.print(f"backbones: {', '.join(names)}")
     emit(
         {
-            "architectures": [{"name": n, "title": a.title, "paper": a.paper} for n, a in ARCHITECTURES.items()],
+            "architectures": [
+                {
+                    "name": name,
+                    "title": a.title,
+                    "paper": a.paper,
+                    "edge": a.edge_figures and {**dataclasses.asdict(a.edge_figures), **EDGE_REFERENCE},
+                    "paper_form": {
+                        **dataclasses.asdict(a.paper_figures),
+                        "backbones": list(a.paper_backbones),
+                        "height": a.paper_size[0],
+                        "width": a.paper_size[1],
+                        "num_classes": PAPER_CLASSES,
+                    },
+                }
+                for name, a in ARCHITECTURES.items()
+            ],
             "backbones": list(BACKBONES),
         },
         json,

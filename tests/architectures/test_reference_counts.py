@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow")
 from edgeseg.architectures.backbones import build_backbone  # noqa: E402
 from edgeseg.architectures.count import multiply_accumulates, parameters  # noqa: E402
 from edgeseg.architectures.network import NetworkSpec  # noqa: E402
-from edgeseg.architectures.registry import ARCHITECTURES, build_network  # noqa: E402
+from edgeseg.architectures.registry import ARCHITECTURES, EDGE_REFERENCE, Figures, build_network  # noqa: E402
 
 VGG16 = 14_714_688  # 138,357,544 less the three fully connected layers' 123,642,856: Simonyan and Zisserman, table 2
 RESNET50 = 25_557_032 - (2048 * 1000 + 1000)  # torchvision resnet50's num_params, less its classifier
@@ -88,6 +88,8 @@ def paper_form(architecture, backbone, **changes):
 def test_paper_form_equals_the_reference(architecture, backbone, count, size):
     network = paper_form(architecture, backbone)
     assert parameters(network) == count
+    if backbone == ARCHITECTURES[architecture].paper_backbones[0]:
+        assert Figures(parameters(network), multiply_accumulates(network)) == ARCHITECTURES[architecture].paper_figures
     assert network.output.shape == (1, *size, 21)
 
 
@@ -100,7 +102,15 @@ def test_the_references_are_the_published_figures():
 
 def test_deeplabv3plus_resnet101():
     # segmentation_models.pytorch gives 45.7 M for its DeepLabV3Plus on resnet101, which is this network.
-    assert parameters(paper_form("deeplabv3plus", "resnet101")) == pytest.approx(45.7e6, abs=0.05e6)
+    network = paper_form("deeplabv3plus", "resnet101")
+    assert parameters(network) == pytest.approx(45.7e6, abs=0.05e6)
+    assert Figures(parameters(network), multiply_accumulates(network)) == ARCHITECTURES["deeplabv3plus"].paper_figures
+
+
+@pytest.mark.parametrize("architecture", [name for name, a in ARCHITECTURES.items() if a.has_edge_form])
+def test_edge_form_costs_what_it_says(architecture):
+    network = build_network(keras, NetworkSpec(architecture=architecture, **EDGE_REFERENCE), batch_size=1)
+    assert Figures(parameters(network), multiply_accumulates(network)) == ARCHITECTURES[architecture].edge_figures
 
 
 def test_every_paper_backbone_is_checked():
