@@ -50,7 +50,7 @@ format: $(STAMP) ## format the code and fix what ruff can
 	@$(BIN)/ruff format .
 
 test: check ## all fast tests, after check
-	@$(BIN)/python -m pytest -q -n $(WORKERS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 slow: $(STAMP) ## the tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow

@@ -172,7 +172,7 @@ def break_images(root: Path) -> None:
 
 BREAKS = {
     break_folder: "no such folder",
-    break_layout: "no known data set layout",
+    break_layout: "cannot read",
     break_split: "no split 'val': it has test",
     break_image: "1.png is not an image that can be read",
     break_image_end: "1.png is not an image that can be read",
@@ -310,7 +310,7 @@ def test_several_recipes(convert) -> None:
 
 
 def test_an_unknown_output(convert) -> None:
-    assert "expected logits or labels" in convert("--float32", "--output", "masks")
+    assert "unknown output 'masks': known: labels, logits" in convert("--float32", "--output", "masks")
 
 
 def test_a_size_that_is_none(convert) -> None:
