@@ -45,7 +45,7 @@ def synth(
     """  # noqa: D301
     from edgeseg.cli.options import parse_size
     from edgeseg.data import synthetic
-    from edgeseg.data.synthetic_set import write_flight, write_set
+    from edgeseg.data.synthetic_set import Written, write_flight, write_set
     from edgeseg.errors import unknown_name
 
     height, width = parse_size(size)
@@ -53,15 +53,21 @@ def synth(
         raise unknown_name("split", split, (*synthetic.SPLITS, "both"))
     counts = {"train": count, "val": -(-count // 5)} if split == "both" else {split: count}
     with progress_bar() as progress:
-        done = write_set(
-            out,
-            counts,
-            seed=seed,
-            height=height,
-            width=width,
-            workers=workers,
-            advance=advancing(progress, "pictures"),
-        )
+        if count or flight is None:
+            done = write_set(
+                out,
+                counts,
+                seed=seed,
+                height=height,
+                width=width,
+                workers=workers,
+                advance=advancing(progress, "pictures"),
+            )
+            console.print(
+                f"{out}: {done.written} pictures written, {done.kept} were there; {', '.join(synthetic.LABELS.names)}"
+            )
+        else:  # the flight alone
+            done = Written(written=0, kept=0)
         if flight is not None:
             write_flight(
                 flight,
@@ -72,9 +78,6 @@ def synth(
                 workers=workers,
                 advance=advancing(progress, "flight"),
             )
-    console.print(
-        f"{out}: {done.written} pictures written, {done.kept} were there; {', '.join(synthetic.LABELS.names)}"
-    )
     if flight is not None:
         console.print(f"{flight}: {frames} frames")
     emit(
