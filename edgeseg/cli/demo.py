@@ -49,10 +49,10 @@ def steps(out: Path, images: int, frames: int) -> list[list[str]]:
     """
     data, flight, overlay = str(out / "data"), str(out / "flight.mp4"), str(out / "overlay.mp4")
     int8, float32 = str(out / "aerial_int8.tflite"), str(out / "aerial_float32.tflite")
-    seed = ["--seed", "4"]
+    synth, seed = ["data", "synth", data], ["--seed", "4"]
     return [
-        ["data", "synth", data, "--count", str(images), "--split", "val", "--size", "256x320", *seed],
-        ["data", "synth", data, "--count", "0", "--flight", flight, "--frames", str(frames), "--size", "480x640", *seed],
+        [*synth, "--count", str(images), "--split", "val", "--size", "256x320", *seed],
+        [*synth, "--count", "0", "--flight", flight, "--frames", str(frames), "--size", "480x640", *seed],
         ["convert", "aerial", "--int8", "--calibration", "synthetic:60", "-o", int8],
         ["convert", "aerial", "--float32", "--calibration", "synthetic:10", "-o", float32],
         ["inspect", int8],
