@@ -22,7 +22,6 @@ from edgeseg.live.packet import Packet
 from edgeseg.live.pipeline import Pipeline, RunOptions
 from edgeseg.runtime.segmenter import Segmenter
 
-
 FRAME = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
 
 
