@@ -6,6 +6,7 @@
   path (float input, logits resized to 1080p, NumPy blend);
 - pipelined: the period of `Pipeline` on a 1080p source with the overlay drawn, over the period of bare `invoke`, in
   alternating blocks;
+- viewers: masks per second at a 30 frames a second source with five viewers of the browser view, over without;
 - age: capture stamp to mask at a 30 frames a second source, against 1.5 (period + invoke).
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +24,7 @@ import cv2
 import numpy as np
 
 from edgeseg.image import Uint8
+from edgeseg.live.outputs.browser import BrowserView
 from edgeseg.live.overlay import Overlay
 from edgeseg.live.packet import Packet
 from edgeseg.live.pipeline import Pipeline, RunOptions
@@ -128,13 +131,12 @@ def naive_path(segmenter: Segmenter, frame: Uint8) -> float:
 
 
 def bare_period(segmenter: Segmenter, seconds: float) -> float:
-    """Milliseconds of one invoke, nothing else going on."""
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
+    """Milliseconds per invoke, nothing else going on: the mean, as the loop's rate is one."""
+    count, start = 0, time.perf_counter()
+    while (now := time.perf_counter()) - start < seconds:
         segmenter.invoke()
-        times.append(time.perf_counter() - start)
-    return median_ms(times)
+        count += 1
+    return (now - start) * 1000 / count
 
 
 def pipelined_period(segmenter: Segmenter, pictures: list[Uint8], seconds: float) -> float:
@@ -158,6 +160,36 @@ def age(segmenter: Segmenter, pictures: list[Uint8], seconds: float) -> dict[str
     return {"age_p99_ms": p99, "allowed_ms": 1.5 * (period + invoke), "ratio": p99 / (period + invoke)}
 
 
+VIEWER = """
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+connection.request("GET", "/stream?view=overlay")
+stream = connection.getresponse()
+while stream.read(65536): pass
+"""
+
+
+def viewers(segmenter: Segmenter, pictures: list[Uint8], seconds: float, blocks: int, count: int = 5) -> float:
+    """The loop's rate with viewers over its rate without, in alternating blocks; each viewer is a process."""
+    ratios = []
+    for _ in range(blocks):
+        rates = []
+        for watching in (0, count):
+            view = BrowserView("0", segmenter.labels)
+            port = view.url.rstrip("/").rpartition(":")[2]
+            processes = [subprocess.Popen([sys.executable, "-c", VIEWER, port]) for _ in range(watching)]
+            pipeline = Pipeline(
+                segmenter, Pictures(pictures, fps=30), lambda: Pictures(pictures, fps=30),
+                options=RunOptions(seconds=seconds),
+            )  # fmt: skip
+            rates.append(pipeline.run([view])["fps"])
+            for process in processes:
+                process.kill()
+                process.wait()
+        ratios.append(rates[1] / rates[0])
+    return float(np.median(ratios))
+
+
 def main() -> None:
     """Measures and prints JSON."""
     data = os.environ.get("EDGESEG_TEST_DATA", "")
@@ -179,6 +211,7 @@ def main() -> None:
         "bare_ms": [pair[0] for pair in pairs],
         "pipelined_ms": [pair[1] for pair in pairs],
         "pipelined_over_bare": float(np.median([pair[1] / pair[0] for pair in pairs])),
+        "viewers": viewers(segmenter, pictures, options.seconds, options.blocks),
         "age": age(segmenter, pictures, 2 * options.seconds),
     }
     print(json.dumps(result, indent=2))

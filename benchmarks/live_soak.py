@@ -22,6 +22,8 @@ from edgeseg.live.packet import Packet
 from edgeseg.live.pipeline import Pipeline, RunOptions
 from edgeseg.runtime.segmenter import Segmenter
 
+FRAME = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+
 
 class Flaky:
     """A camera at 30 frames a second that is lost after some seconds, and holds a file open as a device would be."""
@@ -31,15 +33,14 @@ class Flaky:
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
         self._device = open("/dev/zero", "rb")  # noqa: SIM115 - closed in close
-        self._frame = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
 
     def read(self, into: Uint8 | None) -> tuple[Uint8, float]:
         """Gives a frame, or is lost."""
         time.sleep(1 / self.fps)
         if time.monotonic() > self._end:
             raise SourceError("lost")
-        frame = np.empty_like(self._frame) if into is None else into
-        np.copyto(frame, self._frame)
+        frame = np.empty_like(FRAME) if into is None else into
+        np.copyto(frame, FRAME)
         return frame, time.monotonic()
 
     def frame_name(self) -> str:
@@ -108,6 +109,7 @@ def main() -> None:
                 "reconnects": stats["reconnects"],
                 "rss_settled_mb": settled[0] / 1e6,
                 "rss_end_mb": settled[-1] / 1e6,
+                "rss_by_minute_mb": [round(used / 1e6, 1) for at, used in memory if int(at) % 60 == 0],
                 "growth": settled[-1] / settled[0] - 1,
                 "threads": [threads, threading.active_count()],
                 "descriptors": [descriptors, len(os.listdir("/proc/self/fd"))],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -101,7 +102,7 @@ class Pipeline:
         self._failure: EdgesegError | None = None
         self.times = StageTimes()
         self.invalid = 0
-        self._losses: list[Loss] = []
+        self._losses: deque[Loss] = deque(maxlen=_MOST_LOSSES)
         self._begin = self._wall = 0.0
         self._stopped_outputs: list[str] = []
         self._capture: Capture | None = None
@@ -205,7 +206,7 @@ class Pipeline:
             "ended": self._ended or "running",
             "losses": [
                 {"at_s": loss.at - self._begin, "lasted_s": loss.lasted, "reason": loss.reason}
-                for loss in self._losses[-_MOST_LOSSES:]
+                for loss in tuple(self._losses)
             ],
             "source": self._source_name,
             "frame_size": list(self._inference.frame_size),
