@@ -18,8 +18,8 @@ from edgeseg.architectures.registry import build_network
 from edgeseg.card import InputSpec, ModelCard
 from edgeseg.card_file import read_model, write_model
 from edgeseg.errors import ModelFileError
-from edgeseg.image import Uint8, fit, normalise
-from edgeseg.postprocess import label_map
+from edgeseg.image import Float32, Uint8, fit, normalise
+from edgeseg.postprocess import label_map, probabilities
 
 
 def network_spec(card: ModelCard) -> NetworkSpec:
@@ -113,3 +113,8 @@ class KerasSegmenter:
     def segment(self, image: Uint8, height: int, width: int) -> Uint8:
         """Returns the label map of a picture at height x width."""
         return label_map(self.logits(image), height, width)
+
+    def probabilities(self, image: Uint8, height: int, width: int) -> Float32:
+        """Returns the class probabilities (height, width, classes) of a picture."""
+        sized: Float32 = probabilities(self.logits(image), height, width)
+        return sized

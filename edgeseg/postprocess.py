@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.image import Uint8
+from edgeseg.image import Float32, Uint8
 
 _WEIGHT_BITS = 11  # 8-bit logits times two weights of 11 bits stay inside int32
 _CHUNK = 1 << 14  # pixels interpolated at once: their logits stay in the second-level cache
@@ -100,6 +100,27 @@ def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
         )
         flat[chosen] = np.argmax(_mix(corners, weights), axis=1)
     return labels
+
+
+def probabilities(logits: npt.NDArray[Any], height: int, width: int) -> Float32:
+    """Upsamples logits bilinearly and takes the softmax of each pixel.
+
+    Args:
+        logits: (h, w, classes) in real units; half-pixel centres, the border repeated outwards.
+        height: Rows wanted.
+        width: Columns wanted.
+
+    Returns:
+        (height, width, classes) float32; each pixel's sum to 1.
+    """
+    planes = np.empty((logits.shape[2], height, width), np.float32)
+    for index, plane in enumerate(planes):
+        source = np.ascontiguousarray(logits[:, :, index], np.float32)
+        cv2.resize(source, (width, height), dst=plane, interpolation=cv2.INTER_LINEAR)
+    planes -= planes.max(0)
+    np.exp(planes, out=planes)
+    planes /= planes.sum(0)
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 
 def binary_label_map(logits: npt.NDArray[Any], threshold: float) -> Uint8:

@@ -15,7 +15,7 @@ def multiply_accumulates(model: Any) -> int:
     """Returns the multiply-accumulates of one picture in convolutions of all kinds.
 
     Args:
-        model: A network of a fixed input size.
+        model: A network of a fixed input size, in which every layer is used once.
     """
     return sum(_of_layer(layer) for layer in model.layers)
 

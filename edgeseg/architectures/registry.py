@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeseg.architectures.blocks import Tensor
 from edgeseg.architectures.deeplab import deeplabv3plus
-from edgeseg.architectures.deeplab_classic import deeplabv1, deeplabv2, deeplabv3
+from edgeseg.architectures.deeplab_classic import deeplabv1, deeplabv2, deeplabv2_multiscale, deeplabv3
 from edgeseg.architectures.fcn import fcn
 from edgeseg.architectures.network import NetworkSpec
 from edgeseg.architectures.parsenet import parsenet
@@ -146,6 +146,15 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_size=(512, 512),
         paper_figures=Figures(44_048_532, 183_588_880_384),
         edge_figures=Figures(642_540, 1_780_704_000),
+    ),
+    "deeplabv2_multiscale": Architecture(
+        build=deeplabv2_multiscale,
+        title="DeepLab v2, three scales",
+        paper="Chen et al., DeepLab, PAMI 2018",
+        paper_backbones=("resnet101", "vgg16"),
+        paper_size=(512, 512),
+        paper_figures=Figures(44_048_532, 332_754_845_696),
+        edge_figures=None,
     ),
     "deeplabv3": Architecture(
         build=deeplabv3,

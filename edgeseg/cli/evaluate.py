@@ -27,6 +27,9 @@ def command(
     resize: Annotated[str | None, typer.Option(help="stretch or letterbox, for a file without a card.")] = None,
     mean: Annotated[float | None, typer.Option(help="Normalisation of a file without a card.")] = None,
     std: Annotated[float | None, typer.Option(help="Normalisation of a file without a card.")] = None,
+    refine: Annotated[
+        str | None, typer.Option(help="'crf': sharpen the label maps by the picture's colours (dense CRF).")
+    ] = None,
     record: Annotated[bool, typer.Option("--record", help="Write the score into the card of MODEL's file.")] = False,
     json: JsonOption = None,
 ) -> None:
@@ -38,14 +41,22 @@ def command(
       edgeseg eval runs/camvid/model.keras --data camvid
       edgeseg eval camvid_int8.tflite --data camvid --threads 4 --json scores.json
       edgeseg eval camvid_int8.tflite --data camvid --record
+      edgeseg eval camvid_int8.tflite --data camvid --refine crf
     """  # noqa: D301
     from edgeseg.cli.models_option import check_classes, open_segment
+    from edgeseg.cli.refining import open_refiner
     from edgeseg.data.layouts import open_dataset
+    from edgeseg.errors import UsageError
     from edgeseg.measure.evaluate import evaluate
 
+    if record and refine:
+        raise UsageError("--record with --refine: the card tells what the network scores on its own, leave one out")
     dataset = open_dataset(data, split, layout)
     preprocessing = {k: v for k, v in (("resize", resize), ("mean", mean), ("std", std)) if v is not None}
-    path, segment, names, _ = open_segment(model, threads=threads, delegate=delegate, labels=labels, **preprocessing)
+    seconds: list[float] = []
+    path, segment, names, _ = open_segment(
+        model, threads=threads, delegate=delegate, labels=labels, refiner=open_refiner(refine, seconds), **preprocessing
+    )
     check_classes(path, names, dataset)
     with progress_bar() as progress:
         scores = evaluate(segment, dataset, limit=limit, advance=advancing(progress, f"scoring {path.name}"))
@@ -53,6 +64,9 @@ def command(
     for name, iou in scores.class_iou.items():
         console.print(f"  {name:<{width}}  {'not present' if iou != iou else f'{iou:.4f}'}")
     console.print(f"mIoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f} on {scores.images} images")
+    refine_ms = 1000 * sum(seconds) / len(seconds) if seconds else None
+    if refine_ms is not None:
+        console.print(f"refined by {refine}: {refine_ms:.0f} ms an image")
     if record:
         record_score(path, dataset.name, split, scores)
     emit(
@@ -64,6 +78,8 @@ def command(
             "pixel_accuracy": scores.pixel_accuracy,
             "class_iou": scores.class_iou,
             "images": scores.images,
+            "refine": refine,
+            "refine_ms": refine_ms,
         },
         json,
     )

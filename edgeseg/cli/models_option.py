@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgeseg.card import LabelSet, ModelCard
     from edgeseg.data.dataset import Dataset
-    from edgeseg.image import Uint8
+    from edgeseg.image import Float32, Uint8
+
+    Refiner = Callable[[Float32, Uint8], Uint8]
+    """(class probabilities, picture) -> label map of the probabilities' size."""
 
 
 def load_float_model(
@@ -55,9 +58,15 @@ def load_float_model(
 
 
 def open_segment(
-    model: str, *, threads: int, delegate: str | None = None, labels: str | None = None, **preprocessing: Any
+    model: str,
+    *,
+    threads: int,
+    delegate: str | None = None,
+    labels: str | None = None,
+    refiner: Refiner | None = None,
+    **preprocessing: Any,
 ) -> tuple[Path, Callable[[Uint8, int, int], Uint8], LabelSet, ModelCard | None]:
-    """Opens anything that segments: a .tflite file or a Keras network.
+    """Opens anything that segments: a .tflite file or a Keras network, with what refines its label maps, if anything.
 
     Returns:
         Its path, a function (picture, height, width) -> label map, its classes, and its card.
@@ -72,7 +81,14 @@ def open_segment(
         from edgeseg.keras_model import KerasSegmenter
 
         network, card = load_float_model(str(path), labels=labels)
-        return path, KerasSegmenter(network, card.input).segment, card.labels, card
+        keras_segmenter = KerasSegmenter(network, card.input)
+        if refiner is None:
+            return path, keras_segmenter.segment, card.labels, card
+
+        def refined(image: Uint8, height: int, width: int) -> Uint8:
+            return refiner(keras_segmenter.probabilities(image, height, width), image)
+
+        return path, refined, card.labels, card
     from edgeseg.runtime.labels import load_labels
     from edgeseg.runtime.segmenter import Segmenter
 
@@ -83,6 +99,10 @@ def open_segment(
         console.print(notice)
 
     def segment(image: Uint8, height: int, width: int) -> Uint8:
+        if refiner is not None:
+            segmenter.prepare(image)
+            segmenter.invoke()
+            return refiner(segmenter.probabilities(height, width), image)
         return segmenter.segment(image, height, width, sharp=True)
 
     return path, segment, segmenter.labels, segmenter.card

@@ -16,11 +16,14 @@ and writes, which NumPy is slow at; here nearly all the work is in matrix produc
 3. Splat: in each tile, features times values. Blur: the Gaussian over positions on the grid of tiles, rows then
    columns. Slice: features times the blurred sums, and from groups to pixels.
 
-Small images are not grouped, and their rank is not limited in practice: there the filter is exact to rounding.
+Tiles and cells shrink with the image, down to single pixels and colours, and its rank is then not limited in practice:
+on small images (24x24) the filter is exact to rounding. On large ones it is as near as the rank lets it be to how many
+different colours the picture has; white noise, which has no colour twice, is the worst case.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,15 +34,17 @@ from edgeseg.image import Float32, Uint8
 
 Index = npt.NDArray[np.int64]
 
-EXACT_PIXELS = 1024
-"""Images up to this many pixels are not grouped."""
 TILE = 0.5
-"""Side of a tile, in sigma_xy."""
+"""Side of a tile, in sigma_xy, at most."""
+TILES = 300
+"""Tiles are smaller where the image would have fewer than these."""
 CELL = 1.0
-"""Side of a cell of colours, in sigma_colour."""
+"""Side of a cell of colours, in sigma_colour, at most."""
+COARSE_PIXELS = 50_000
+"""Cells are smaller, in proportion, where the image has fewer pixels than these."""
 FEATURES = 10_000_000
 """Numbers to spend on features: groups times rank. Time and memory (4 bytes each) grow with it."""
-MAX_RANK = 1024
+MAX_RANK = 640
 CANDIDATES = 2048
 """The most frequent colours, from which pivots are chosen."""
 UNEXPLAINED = 1e-6
@@ -114,11 +119,10 @@ def bilateral_filter(image: Uint8, sigma_xy: float, sigma_colour: float) -> Bila
         sigma_colour: Standard deviation over colours, in levels of 0-255, > 0.
     """
     height, width = image.shape[:2]
-    exact = height * width <= EXACT_PIXELS
-    side = 1 if exact else max(1, int(sigma_xy * TILE))
+    side = max(1, int(min(sigma_xy * TILE, math.sqrt(height * width / TILES))))
     rows, columns = -(-height // side), -(-width // side)
     tile = (np.arange(height)[:, None] // side * columns + np.arange(width) // side).ravel()
-    cell, colours, counts = _palette(image, 1.0 if exact else max(1.0, sigma_colour * CELL))
+    cell, colours, counts = _palette(image, max(1.0, sigma_colour * CELL * min(1.0, height * width / COARSE_PIXELS)))
 
     key = tile * len(colours) + cell
     order = np.argsort(key, kind="stable")

@@ -38,9 +38,10 @@ REACH = 4.0
 class CrfParams:
     """Parameters of the field, named as in the papers.
 
-    The defaults are those that DeepLab's authors released for PASCAL VOC (`run_densecrf.sh` of DeepLab v1 and v2:
-    Bi_W 4, Bi_XY_STD 49, Bi_RGB_STD 5, POS_W 3, POS_XY_STD 3, MAX_ITER 10), inside the ranges they searched (Chen et
-    al., "DeepLab", PAMI 2018, section 4.1). Krähenbühl and Koltun's own example uses 10, 80, 13, 3, 3.
+    Appearance: what DeepLab's authors released for PASCAL VOC (`run_densecrf.sh` of DeepLab v1 and v2: Bi_W 4,
+    Bi_XY_STD 49, Bi_RGB_STD 5, MAX_ITER 10), inside the ranges they searched (Chen et al., "DeepLab", PAMI 2018,
+    section 4.1). Smoothness: what Krähenbühl and Koltun found to work well, w2 = theta_gamma = 1 (NIPS 2011, section
+    4). DeepLab's 3 and 3, in `DEEPLAB`, wipe out thin things such as poles at 360x480.
 
     Attributes:
         appearance_weight: w1, >= 0.
@@ -55,8 +56,8 @@ class CrfParams:
     appearance_weight: float = 4.0
     sigma_alpha: float = 49.0
     sigma_beta: float = 5.0
-    smoothness_weight: float = 3.0
-    sigma_gamma: float = 3.0
+    smoothness_weight: float = 1.0
+    sigma_gamma: float = 1.0
     iterations: int = 10
     compatibility: tuple[tuple[float, ...], ...] | None = None
 
@@ -67,6 +68,14 @@ class CrfParams:
         for name in ("appearance_weight", "smoothness_weight", "iterations"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise UsageError(f"CRF {name} is {getattr(self, name)}: expected a number >= 0")
+
+
+DEEPLAB = CrfParams(smoothness_weight=3.0, sigma_gamma=3.0)
+"""All of DeepLab's released parameters."""
+KRAEHENBUEHL = CrfParams(
+    appearance_weight=10.0, sigma_alpha=80.0, sigma_beta=13.0, smoothness_weight=3.0, sigma_gamma=3.0
+)
+"""The parameters of Krähenbühl and Koltun's example program (`dense_inference.cpp`)."""
 
 
 def refine(probabilities: Float32, image: Uint8, params: CrfParams | None = None) -> Float32:

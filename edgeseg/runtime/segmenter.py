@@ -20,9 +20,10 @@ import numpy.typing as npt
 from edgeseg.card import InputSpec, LabelSet, OutputKind, ResizeMode
 from edgeseg.card_file import detach, read_model
 from edgeseg.errors import ModelFileError, UsageError
-from edgeseg.image import Uint8, content_size, fit, normalise, resize_label_map
+from edgeseg.image import Float32, Uint8, content_size, fit, normalise, resize_label_map
 from edgeseg.postprocess import Argmax, binary_label_map
 from edgeseg.postprocess import label_map as upsampled_label_map
+from edgeseg.postprocess import probabilities as upsampled_probabilities
 from edgeseg.runtime.delegates import DelegateSpec, parse_delegate, probe
 from edgeseg.runtime.interpreter import Interpreter, load_delegate
 from edgeseg.runtime.labels import numbered_labels
@@ -215,6 +216,25 @@ class Segmenter:
         if self.output_kind != "logits":
             raise UsageError(f"{self.name} gives labels, not logits: convert it with --output logits")
         return self._output().copy()
+
+    def probabilities(self, height: int, width: int) -> Float32:
+        """Returns the class probabilities of the last `invoke` at another size, usually the frame's.
+
+        Returns:
+            (height, width, classes) float32.
+
+        Raises:
+            UsageError: The network gives labels, or one channel.
+        """
+        logits = self.logits()
+        if self._channels < 2:
+            raise UsageError(f"{self.name} gives one channel, not one for each class: it has no class probabilities")
+        rows, columns = self._output_content()
+        logits = logits[:rows, :columns].astype(np.float32)
+        tensor = self._output_tensor
+        if tensor.scale:
+            logits = (logits - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
+        return upsampled_probabilities(logits, height, width)
 
     def _output(self) -> npt.NDArray[Any]:
         output: npt.NDArray[Any] = self._interpreter.view(self._output_tensor)[0]

@@ -146,6 +146,20 @@ def test_other_backbones_carry_a_decoder(family):
     assert np.isfinite(logits).all()
 
 
+def test_multiscale_keeps_the_largest_score_of_each_class(monkeypatch):
+    scores = lambda K, image, *_: K.layers.Conv2D(CLASSES, 8, strides=8, name="score")(image)  # noqa: E731
+    monkeypatch.setattr("edgeseg.architectures.deeplab_classic._paper_scores", scores)
+    wanted = spec("deeplabv2_multiscale", form="paper", backbone="resnet101", height=64, width=512)
+    network = build_network(keras, wanted, batch_size=1)
+    image = np.random.default_rng(2).normal(size=(1, 64, 512, 3)).astype(np.float32)
+    shared = network.get_layer("shared")
+    expected = []
+    for height, width in ((64, 512), (48, 384), (32, 256)):
+        scaled = keras.ops.image.resize(image, (height, width), interpolation="bilinear")
+        expected.append(keras.ops.image.resize(shared(scaled), (64, 512), interpolation="bilinear"))
+    np.testing.assert_allclose(network(image), np.max(expected, axis=0), atol=1e-5)
+
+
 def test_deconvolution_starts_as_bilinear_upsampling():
     ramp = np.arange(6, dtype=np.float32).reshape(1, 1, 6, 1).repeat(3, 1)
     layer = keras.layers.Conv2DTranspose(1, 4, strides=2, padding="same", use_bias=False)
@@ -174,6 +188,7 @@ def test_deconvolution_starts_as_bilinear_upsampling():
         ("deeplabv2", {"width": 128}, "dilation rate 12 exceeds the 4x8 map"),
         ("pspnet", {"form": "paper", "backbone": "resnet50"}, "map of stride 8 that divides by 6"),
         ("unet_unpadded", {}, "has no edge form"),
+        ("deeplabv2_multiscale", {}, "has no edge form"),
         ("unet_unpadded", {"form": "paper", "backbone": "own", "height": 570}, "the nearest is 572x316"),
     ],
 )

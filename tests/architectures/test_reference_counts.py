@@ -62,6 +62,8 @@ REFERENCES = [
     ("deeplabv1", "vgg16", VGG16 + LARGE_FOV, (512, 512)),
     ("deeplabv2", "vgg16", VGG16 + 4 * LARGE_FOV, (512, 512)),
     ("deeplabv2", "resnet101", RESNET101 + 4 * conv(2048, 21, 3), (512, 512)),
+    ("deeplabv2_multiscale", "vgg16", VGG16 + 4 * LARGE_FOV, (512, 512)),
+    ("deeplabv2_multiscale", "resnet101", RESNET101 + 4 * conv(2048, 21, 3), (512, 512)),
     ("deeplabv3", "resnet50", 42_004_074 - AUXILIARY - EXTRA_3X3, (512, 512)),
     ("deeplabv3", "resnet101", 60_996_202 - AUXILIARY - EXTRA_3X3, (512, 512)),
     ("parsenet", "vgg16", VGG16 + LARGE_FOV + 2 * 1024 + 1024 * 21, (512, 512)),
@@ -88,7 +90,7 @@ def paper_form(architecture, backbone, **changes):
 def test_paper_form_equals_the_reference(architecture, backbone, count, size):
     network = paper_form(architecture, backbone)
     assert parameters(network) == count
-    if backbone == ARCHITECTURES[architecture].paper_backbones[0]:
+    if backbone == ARCHITECTURES[architecture].paper_backbones[0] and architecture != "deeplabv2_multiscale":
         assert Figures(parameters(network), multiply_accumulates(network)) == ARCHITECTURES[architecture].paper_figures
     assert network.output.shape == (1, *size, 21)
 
@@ -98,6 +100,12 @@ def test_the_references_are_the_published_figures():
     assert unet(1, 2) == 31_030_658  # the paper's network; 31.0 M
     assert VGG16 + LARGE_FOV == 20_505_429  # "20.5M" in DeepLab v1, table 1
     assert pspnet(RESNET101, 19) == 65_707_475  # "65.7M" wherever PSPNet on Cityscapes is compared
+
+
+def test_three_scales_cost_the_sum_of_their_areas():
+    one, three = (ARCHITECTURES[name].paper_figures for name in ("deeplabv2", "deeplabv2_multiscale"))
+    assert three.multiply_accumulates == one.multiply_accumulates * (1 + 0.75**2 + 0.5**2)
+    assert three.parameters == one.parameters
 
 
 def test_deeplabv3plus_resnet101():

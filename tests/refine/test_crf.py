@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import DataError, UsageError
-from edgeseg.refine.crf import CrfParams, refine, smoothness_kernel
-
-KRAEHENBUEHL = CrfParams(appearance_weight=10.0, sigma_alpha=80.0, sigma_beta=13.0)
+from edgeseg.refine.crf import DEEPLAB, KRAEHENBUEHL, CrfParams, refine, smoothness_kernel
 
 
 def brute_force(probabilities, image, params):
@@ -53,12 +51,13 @@ def unsure(inside, num_classes, rng, scale=1.0):
 @pytest.mark.parametrize(
     "params",
     [
-        pytest.param(CrfParams(), id="deeplab"),
+        pytest.param(CrfParams(), id="default"),
+        pytest.param(DEEPLAB, id="deeplab"),
         pytest.param(KRAEHENBUEHL, id="kraehenbuehl"),
         pytest.param(CrfParams(sigma_alpha=4.0, sigma_beta=20.0, sigma_gamma=1.0), id="narrow"),
         pytest.param(CrfParams(sigma_alpha=160.0, sigma_beta=3.0, sigma_gamma=10.0), id="wide"),
         pytest.param(CrfParams(smoothness_weight=0.0), id="appearance alone"),
-        pytest.param(CrfParams(appearance_weight=0.0), id="smoothness alone"),
+        pytest.param(CrfParams(appearance_weight=0.0, smoothness_weight=3.0, sigma_gamma=3.0), id="smoothness alone"),
     ],
 )
 @pytest.mark.parametrize("num_classes", [2, 11])
@@ -122,11 +121,11 @@ def test_no_iterations_or_weights_change_nothing():
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (33, 37)])
 def test_any_size(size):
     rng = np.random.default_rng(7)
-    image = rng.integers(0, 256, (*size, 3), np.uint8)
-    probabilities = unsure(np.ones(size, bool), 3, rng)
+    image, inside = scene("grain", *size, rng)
+    probabilities = unsure(inside, 3, rng)
     refined = refine(probabilities, image)
     assert refined.shape == probabilities.shape
-    assert np.abs(refined - brute_force(probabilities, image, CrfParams())).max() < 0.1
+    assert np.abs(refined - brute_force(probabilities, image, CrfParams())).max() < 0.02
 
 
 def test_certain_and_impossible_classes():

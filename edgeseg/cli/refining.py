@@ -1,0 +1,46 @@
+"""Opening what a user calls `--refine`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeseg.image import Float32, Uint8
+
+REFINERS = ("crf",)
+
+
+def open_refiner(name: str | None, seconds: list[float]) -> Callable[[Float32, Uint8], Uint8] | None:
+    """Returns a function (class probabilities, picture) -> label map, or None for no name.
+
+    Args:
+        name: "crf", or None.
+        seconds: Where each call's time is appended.
+
+    Raises:
+        UsageError: The name is unknown.
+    """
+    if name is None:
+        return None
+    import cv2
+    import numpy as np
+
+    from edgeseg.errors import unknown_name
+    from edgeseg.refine.crf import CrfParams, refine
+
+    if name not in REFINERS:
+        raise unknown_name("refinement", name, REFINERS)
+    params = CrfParams()
+
+    def refined(probabilities: Float32, image: Uint8) -> Uint8:
+        start = time.perf_counter()
+        height, width = probabilities.shape[:2]
+        if image.shape[:2] != (height, width):
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        labels: Uint8 = refine(probabilities, image, params).argmax(-1).astype(np.uint8)
+        seconds.append(time.perf_counter() - start)
+        return labels
+
+    return refined
