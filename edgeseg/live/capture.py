@@ -179,7 +179,7 @@ class Capture:
         packet.preprocess_s = time.monotonic() - now
         undelivered = self._handoff.put(packet)
         if undelivered is not None:
-            self.dropped += 1
+            self.dropped += undelivered is not packet  # itself comes back when the run is over
             self._give(undelivered)
         return True
 

@@ -66,7 +66,7 @@ def test_frames_limit():
     source = ListSource(frames(50))
     notebook = Notebook()
     stats = make(source, frames=7).run([notebook])
-    assert stats["ended"] == "frames"
+    assert (stats["ended"], stats["dropped"]) == ("frames", 0)
     assert stats["frames"] == len(notebook.results) == 7
 
 
