@@ -80,7 +80,8 @@ def command(
     write_bytes(file, content)
     console.print(
         f"{file}: {recipe.name}, {len(content) / 1e6:.2f} MB, agrees with the Keras network on "
-        f"{100 * (converted.agreement or 0):.2f} % of the pixels of {min(AGREEMENT_IMAGES, count)} pictures"
+        f"{100 * (converted.agreement or 0):.2f} % of the pixels of {min(AGREEMENT_IMAGES, count)} pictures",
+        soft_wrap=True,
     )
     unmapped = unmapped_on_edgetpu(content) if recipe.target == "edgetpu" else None
     if unmapped is not None:

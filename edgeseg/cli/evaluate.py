@@ -63,7 +63,9 @@ def command(
     width = max(map(len, scores.class_iou))
     for name, iou in scores.class_iou.items():
         console.print(f"  {name:<{width}}  {'not present' if iou != iou else f'{iou:.4f}'}")
-    console.print(f"mIoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f} on {scores.images} images")
+    console.print(
+        f"mIoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f} on {scores.images} images", soft_wrap=True
+    )
     refine_ms = 1000 * sum(seconds) / len(seconds) if seconds else None
     if refine_ms is not None:
         console.print(f"refined by {refine}: {refine_ms:.0f} ms an image")
@@ -105,4 +107,4 @@ def record_score(path: Path, dataset: str, split: str, scores: Evaluation) -> No
         dataset=dataset, split=split, images=scores.images, miou=scores.miou, pixel_accuracy=scores.pixel_accuracy
     )
     write_model(path, content, replace(card, scores=(score, *others)))
-    console.print(f"recorded in the card of {path}")
+    console.print(f"recorded in the card of {path}", soft_wrap=True)

@@ -47,7 +47,7 @@ def show(result: dict[str, Any], *, edgetpu: bool, every: bool) -> None:
     from edgeseg.cli import inspect_text as text
 
     for part in text.head(result):
-        console.print(part)
+        console.print(part, soft_wrap=True)
     console.print(text.operators(result) if every else text.kinds(result))
     for part in text.verdicts(result, edgetpu=edgetpu):
-        console.print(part)
+        console.print(part, soft_wrap=True)
