@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -289,7 +290,7 @@ class _State:
 
     def load(self) -> None:
         try:
-            with np.load(self.path, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as stored:
                 if str(stored["key"]) != self._key:
                     raise UsageError(
                         f"{self.path} belongs to a training with other settings: use the same ones, or another folder"
@@ -301,7 +302,7 @@ class _State:
                     {"epoch": int(e), "loss": float(loss), "val_miou": None if np.isnan(m) else float(m)}
                     for e, loss, m in stored["history"]
                 ]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise DataError(
                 f"{self.path} is no checkpoint of this training ({error}): delete it to begin anew"
             ) from error

@@ -105,7 +105,7 @@ def test_a_checkpoint_of_other_settings_is_refused(meadow: Meadow, small_card: M
     with pytest.raises(UsageError, match="other settings"):
         train(small_card, *meadow, tmp_path, replace(one, learning_rate=0.5), resume=True)
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"PK\x03\x04 no archive")
-    with pytest.raises(DataError, match="no such checkpoint"):
+    with pytest.raises(DataError, match="no checkpoint of this training"):
         train(small_card, *meadow, tmp_path, one, resume=True)
 
 
