@@ -41,18 +41,18 @@ def command(json: JsonOption = None) -> None:
                 }
             )
     table = Table(box=None, pad_edge=False)
-    for title in ("model", "file", "recipe", "network", "input", "mIoU", "MB"):
-        table.add_column(title, justify="right" if title in ("mIoU", "MB") else "left")
+    for title in ("model", "recipe", "backbone", "input", "mIoU %", "on", "MB"):
+        table.add_column(title, justify="right" if title in ("mIoU %", "MB") else "left", no_wrap=True)
     for row in rows:
-        accuracy = "" if row["miou"] is None else f"{row['miou']:.4f} {row['dataset']}/{row['split']}"
         table.add_row(
             row["name"] + (" (default)" if row["default"] else ""),
-            row["file"].rsplit("/", 1)[-1],
             row["recipe"],
-            f"{row['architecture']} {row['backbone']}",
+            row["backbone"],
             "x".join(map(str, row["input"])),
-            accuracy,
+            "" if row["miou"] is None else f"{100 * row['miou']:.1f}",
+            "" if row["miou"] is None else f"{row['dataset']}/{row['split']}",
             f"{row['bytes'] / 1e6:.2f}",
         )
     console.print(table)
+    console.print(f"files: {zoo.zoo_folder()}/<model>/", soft_wrap=True)
     emit({"models": rows}, json)
