@@ -26,12 +26,14 @@ def command(json: JsonOption = None) -> None:
         return f"{figures.parameters / 1e6:.2f} M", f"{figures.multiply_accumulates / 1e9:.2f} G"
 
     table = Table(box=None, pad_edge=False)
-    for title in ("architecture", "title", "edge", "MACs", "paper form", "MACs", "paper"):
-        table.add_column(title, justify="right" if title in ("edge", "MACs", "paper form") else "left")
+    for title in ("architecture", "edge form", "MACs", "paper form", "MACs"):
+        table.add_column(title, justify="left" if title == "architecture" else "right")
     for name, architecture in ARCHITECTURES.items():
         edge, paper = millions(architecture.edge_figures), millions(architecture.paper_figures)
-        table.add_row(name, architecture.title, *edge, *paper, architecture.paper)
+        table.add_row(name, *edge, *paper)
     console.print(table)
+    for name, architecture in ARCHITECTURES.items():
+        console.print(f"{name}: {architecture.title}. {architecture.paper}", soft_wrap=True)
     console.print(
         "edge: parameters and multiply-accumulates on {backbone}, {num_classes} classes, {height}x{width}, output "
         "stride {output_stride}".format(**EDGE_REFERENCE)

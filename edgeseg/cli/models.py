@@ -41,18 +41,17 @@ def command(json: JsonOption = None) -> None:
                 }
             )
     table = Table(box=None, pad_edge=False)
-    for title in ("model", "recipe", "backbone", "input", "mIoU %", "on", "MB"):
+    for title in ("model", "recipe", "input", "mIoU %", "on", "MB"):
         table.add_column(title, justify="right" if title in ("mIoU %", "MB") else "left", no_wrap=True)
     for row in rows:
         table.add_row(
-            row["name"] + (" (default)" if row["default"] else ""),
+            row["name"],
             row["recipe"],
-            row["backbone"],
             "x".join(map(str, row["input"])),
             "" if row["miou"] is None else f"{100 * row['miou']:.1f}",
             "" if row["miou"] is None else f"{row['dataset']}/{row['split']}",
             f"{row['bytes'] / 1e6:.2f}",
         )
     console.print(table)
-    console.print(f"files: {zoo.zoo_folder()}/<model>/", soft_wrap=True)
+    console.print(f"default: {zoo.DEFAULT}; files: {zoo.zoo_folder()}/<model>/", soft_wrap=True)
     emit({"models": rows}, json)
