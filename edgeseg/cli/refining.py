@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 REFINERS = ("crf",)
 
 
-def open_refiner(name: str | None, seconds: list[float]) -> Callable[[Float32, Uint8], Uint8] | None:
+def open_refiner(name: str | None, seconds: list[float] | None = None) -> Callable[[Float32, Uint8], Uint8] | None:
     """Returns a function (class probabilities, picture) -> label map, or None for no name.
 
     Args:
         name: "crf", or None.
-        seconds: Where each call's time is appended.
+        seconds: Where each call's time is appended, if anywhere.
 
     Raises:
         UsageError: The name is unknown.
@@ -40,7 +40,8 @@ def open_refiner(name: str | None, seconds: list[float]) -> Callable[[Float32, U
         if image.shape[:2] != (height, width):
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         labels: Uint8 = refine(probabilities, image, params).argmax(-1).astype(np.uint8)
-        seconds.append(time.perf_counter() - start)
+        if seconds is not None:
+            seconds.append(time.perf_counter() - start)
         return labels
 
     return refined

@@ -77,6 +77,10 @@ def command(
     fps: Annotated[float | None, typer.Option("--fps", metavar="F", help="Frame rate to ask a camera for.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a video at its own speed.")] = False,
     sharp: Annotated[bool, typer.Option("--sharp", help="Upsample logits, then decide: smooth outlines.")] = False,
+    refine: Annotated[
+        str | None,
+        typer.Option("--refine", metavar="crf", help="Sharpen outlines by a dense CRF (slow)."),
+    ] = None,
     smooth: Annotated[
         bool, typer.Option("--smooth", help="Steadier masks: a class must be seen thrice to change.")
     ] = False,
@@ -108,6 +112,7 @@ def command(
 
     import cv2
 
+    from edgeseg.cli.refining import open_refiner
     from edgeseg.files import ensure_folder, write_json
     from edgeseg.host import usable_cores
     from edgeseg.live.outputs.browser import BrowserView
@@ -167,6 +172,7 @@ def command(
         options=RunOptions(frames=frames, seconds=seconds, sharp=sharp, exit_on_loss=exit_on_loss, legend=legend),
         notify=_notify,
         progress=_show_progress,
+        refine=open_refiner(refine),
         smooth=smoother,
         replace=Fallback(file, delegate, open_model, _notify)
         if delegate and parse_delegate(delegate).is_external

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgeseg.errors import DelegateError, EdgesegError
-from edgeseg.image import Uint8
+from edgeseg.image import Float32, Uint8
 from edgeseg.live.packet import Handoff, Packet
 from edgeseg.live.timing import StageTimes
 from edgeseg.runtime.segmenter import Segmenter
@@ -20,6 +20,8 @@ _TICK = 0.05
 
 Smooth = Callable[[Uint8, Uint8], Uint8]
 """From a frame and its label map to a steadier label map of the same size."""
+Refine = Callable[[Float32, Uint8], Uint8]
+"""From class probabilities (h, w, classes) and a frame to a label map of the probabilities' size."""
 Replace = Callable[[str], Segmenter]
 """From what happened to a Segmenter that works."""
 
@@ -36,6 +38,7 @@ class Inference:
         fail: Called with an error that ends the run.
         limit: End after so many results; None for no limit.
         sharp: Label maps at the frame's size, from upsampled logits.
+        refine: Makes label maps from class probabilities and frames; None takes the strongest class.
         smooth: Steadies label maps; None leaves them.
         replace: Replaces a Segmenter whose accelerator failed; None lets the failure end the run.
 
@@ -58,6 +61,7 @@ class Inference:
         fail: Callable[[EdgesegError], None],
         limit: int | None = None,
         sharp: bool = False,
+        refine: Refine | None = None,
         smooth: Smooth | None = None,
         replace: Replace | None = None,
     ) -> None:
@@ -68,6 +72,7 @@ class Inference:
         self._captured, self._results, self._recycle = captured, results, recycle
         self._times, self._fail, self._limit = times, fail, limit
         self._sharp, self._smooth, self._replace = sharp, smooth, replace
+        self._refine = refine
         self._first_ready = self._last_ready = 0.0
         self._generation = 0
         self._busy_since: float | None = None
@@ -199,7 +204,14 @@ class Inference:
         invoked = time.monotonic()
         if packet.labels.shape != segmenter.output_size:
             packet.labels = np.empty(segmenter.output_size, np.uint8)
-        if self._sharp:
+        refine_s = 0.0
+        if self._refine is not None:
+            probabilities = segmenter.probabilities(segmenter.input.height, segmenter.input.width)
+            began = time.monotonic()
+            packet.label_map = self._refine(probabilities, image)
+            refine_s = time.monotonic() - began
+            self._times.add(refine=refine_s)
+        elif self._sharp:
             packet.label_map = segmenter.sized_label_map(height, width, sharp=True)
         else:
             packet.label_map = segmenter.label_map(packet.labels)
@@ -211,7 +223,7 @@ class Inference:
             capture=packet.capture_s,
             preprocess=packet.preprocess_s + loaded - start,
             invoke=invoked - loaded,
-            postprocess=packet.ready - invoked,
+            postprocess=packet.ready - invoked - refine_s,
             end_to_end=packet.ready - packet.captured,
         )
         self.frame_size = (height, width)

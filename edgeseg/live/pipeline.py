@@ -23,7 +23,7 @@ import numpy as np
 from edgeseg.errors import EdgesegError, OutputError, SourceError
 from edgeseg.host import temperature, throttling
 from edgeseg.live.capture import Capture, Loss
-from edgeseg.live.inference import Inference, Replace, Smooth
+from edgeseg.live.inference import Inference, Refine, Replace, Smooth
 from edgeseg.live.outputs.base import Event, Output
 from edgeseg.live.overlay import Overlay
 from edgeseg.live.packet import Handoff, Packet
@@ -72,6 +72,7 @@ class Pipeline:
         options: See the class.
         notify: Called with lines for people, when something happens.
         progress: Called with a line of figures twice a second.
+        refine: Makes label maps from class probabilities and frames; None takes the strongest class.
         smooth: Steadies label maps; None leaves them.
         replace: Replaces a Segmenter whose accelerator failed; None lets the failure end the run.
     """
@@ -85,6 +86,7 @@ class Pipeline:
         options: RunOptions | None = None,
         notify: Notify = lambda line: None,
         progress: Notify = lambda line: None,
+        refine: Refine | None = None,
         smooth: Smooth | None = None,
         replace: Replace | None = None,
     ) -> None:
@@ -116,6 +118,7 @@ class Pipeline:
             fail=self._fail,
             limit=self._options.frames,
             sharp=self._options.sharp,
+            refine=refine,
             smooth=smooth,
             replace=replace,
         )

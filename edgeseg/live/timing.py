@@ -9,7 +9,7 @@ import numpy as np
 _LEAST_MS = 1e-3
 _STEP = 1.01  # bins 1 % wide: a percentile is off by at most 0.5 %
 _BINS = 2100  # up to 20 minutes
-STAGES = ("capture", "preprocess", "invoke", "postprocess", "render", "end_to_end", "shown")
+STAGES = ("capture", "preprocess", "invoke", "postprocess", "refine", "render", "end_to_end", "shown")
 
 
 class Histogram:
@@ -45,8 +45,9 @@ class Histogram:
 class StageTimes:
     """A histogram for each stage; safe from several threads.
 
-    Stages: capture (reading or decoding), preprocess, invoke, postprocess (to the label map), render (overlay),
-    end_to_end (capture stamp to mask ready), shown (capture stamp to all outputs written).
+    Stages: capture (reading or decoding), preprocess, invoke, postprocess (to the label map, refining left out),
+    refine (CRF), render (overlay), end_to_end (capture stamp to mask ready), shown (capture stamp to all outputs
+    written).
     """
 
     def __init__(self) -> None:

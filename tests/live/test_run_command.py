@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from commands import Finished
 from conftest import ROOT
+from painting import make_photo_labels
 from tiny_models import colour_model, picture
 
-from edgeseg.image import read_label_map
+from edgeseg.image import Uint8, read_label_map, write_image
 
 QUARTERS = np.repeat(np.repeat([[0, 1, 2], [3, 0, 1]], 16, 0), 16, 1)
 
@@ -143,3 +146,19 @@ def test_a_video_in_real_time_ends_with_its_last_frame(cli, model, tmp_path):
     )
     assert done.exit_code == 0
     assert json.loads((tmp_path / "s.json").read_text())["ended"] == "end of source"
+
+
+def test_refined_by_the_crf_the_stats_tell_what_it_cost(
+    tiny_model: Path, tmp_path: Path, photo: Uint8, cli: Callable[..., Finished]
+) -> None:
+    write_image(tmp_path / "photo.png", photo)
+    out, stats = tmp_path / "labels", tmp_path / "stats.json"
+    done = cli(
+        "run", tiny_model, "--source", tmp_path / "photo.png", "--headless", "--refine", "crf",
+        "--save-labels", out, "--stats", stats,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(stats.read_text())["stages_ms"]["refine"]["p50"] > 0
+    refined = read_label_map(next(out.iterdir()))
+    assert np.mean(refined == make_photo_labels(48, 64)) > 0.9
+    assert "did you mean crf" in cli("run", tiny_model, "--source", tmp_path / "photo.png", "--refine", "crff").error
