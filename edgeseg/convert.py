@@ -70,7 +70,11 @@ def convert(
         UsageError: The input size does not fit the network.
     """
     spec = spec or card.input
-    network = rebuild(tf_keras, model, card, spec) if card.architecture else with_fixed_batch(model, spec)
+    network = rebuild(tf_keras, model, card, spec) if card.architecture else model
+    if recipe.target == "edgetpu":
+        network = without_tail(network)
+    if not card.architecture:
+        network = with_fixed_batch(network, spec)
     tensors: list[Uint8] = []
     shown: list[Uint8] = []
     for image in calibration:
@@ -104,11 +108,49 @@ def with_fixed_batch(model: Any, spec: InputSpec) -> Any:
         raise ConversionError(f"the network does not take a 1x{spec.height}x{spec.width}x3 image: {reason}") from error
 
 
+def without_tail(network: Any) -> Any:
+    """Cuts what follows a network's own logits: softmax, and resizing to the picture's size.
+
+    The Edge TPU leaves both to the CPU or refuses the file for their size (edgetpu_rules); the Segmenter upsamples and
+    decides on the host, with the same result, since neither changes which class is strongest at a pixel of the logits.
+    """
+    output = network.output
+    while True:
+        layer = _producer(output)
+        kind = type(layer).__name__
+        if kind in ("Softmax", "UpSampling2D", "Resizing") or (kind == "Activation" and _is_softmax(layer)):
+            output = layer.input
+            continue
+        if kind == "Conv2D" and _is_softmax(layer):
+            plain = type(layer).from_config({**layer.get_config(), "activation": "linear"})
+            output = plain(layer.input)
+            plain.set_weights(layer.get_weights())
+        break
+    if output is network.output:
+        return network
+    return _namespace(network).Model(network.input, output)
+
+
+def _namespace(network: Any) -> Any:
+    """Returns the Keras that a network is of."""
+    return tf_keras if isinstance(network, tf_keras.Model) else keras
+
+
+def _producer(tensor: Any) -> Any:
+    """Returns the layer that a symbolic tensor of either Keras comes from."""
+    history = tensor._keras_history
+    return history.operation if hasattr(history, "operation") else history.layer
+
+
+def _is_softmax(layer: Any) -> bool:
+    return getattr(layer.activation, "__name__", "") == "softmax"
+
+
 def with_output(network: Any, recipe: Recipe) -> Any:
     """Lets a network give class ids (1, h, w) instead of logits where the recipe asks for labels."""
     if recipe.output == "logits":
         return network
-    namespace = tf_keras if isinstance(network, tf_keras.Model) else keras
+    namespace = _namespace(network)
     argmax = namespace.layers.Lambda(lambda logits: tf.argmax(logits, -1, output_type=tf.int32), name="labels")
     return namespace.Model(network.input, argmax(network.output))
 

@@ -110,6 +110,39 @@ def test_a_network_made_elsewhere_is_converted_as_it_stands(small_card: ModelCar
     assert Segmenter(content).output_size == (16, 24)
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_for_the_edge_tpu_softmax_and_the_last_upsampling_stay_on_the_host(
+    fused: bool, small_card: ModelCard, meadow: Meadow
+) -> None:
+    import keras
+
+    from edgeseg.convert import convert
+    from edgeseg.tflite.edgetpu import predict
+
+    image = keras.Input((64, 96, 3))
+    x = keras.layers.Conv2D(8, 3, strides=4, padding="same", activation="relu")(image)
+    if fused:
+        x = keras.layers.Conv2D(3, 1, activation="softmax")(x)
+        x = keras.layers.UpSampling2D(4, interpolation="bilinear")(x)
+    else:
+        x = keras.layers.UpSampling2D(4, interpolation="bilinear")(keras.layers.Conv2D(3, 1)(x))
+        x = keras.layers.Softmax()(x)
+    network = keras.Model(image, x)
+    foreign = ModelCard(**{**vars(small_card), "architecture": "", "backbone": "", "name": "theirs_64x96"})
+    images = [image for image, _ in meadow[0]]
+    recipe = Recipe(name="int8_ptq", target="edgetpu")
+    content, card = convert(network, foreign, recipe, images, calibration_source="meadow")
+
+    graph = parse_graph(content)
+    assert "SOFTMAX" not in {op.op for op in graph.main.operators}
+    assert all(verdict.mapped for verdict in predict(graph).verdicts)
+    assert card.recipe.target == "edgetpu"
+    segmenter, reference = Segmenter(content), KerasSegmenter(network, foreign.input)
+    assert segmenter.output_size == (16, 24)
+    picture = meadow[1].load(0)[0]
+    assert np.mean(segmenter.segment(picture, 64, 96, sharp=True) == reference.segment(picture, 64, 96)) > 0.95
+
+
 def test_no_calibration_picture_is_an_error(trained: tuple[Any, ModelCard]) -> None:
     with pytest.raises(DataError, match="no images"):
         convert_it(trained, [], name="int8_ptq")
