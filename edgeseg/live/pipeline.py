@@ -38,6 +38,7 @@ _OUTPUT_QUEUE = 1
 _END_SECONDS = 5.0
 _CAPTURE_END_SECONDS = 0.3
 _PROGRESS_EVERY = 0.5
+_LINE_EVERY = 0.2  # nobody reads figures that change faster
 _MOST_LOSSES = 100
 
 Notify = Callable[[str], None]
@@ -94,6 +95,7 @@ class Pipeline:
         self._source, self._reopen = source, reopen
         self._options = options or RunOptions()
         self._notify, self._progress = notify, progress
+        self._shown_line, self._next_line = "", 0.0
         self._overlay = Overlay(segmenter.labels, legend=self._options.legend)
         self._pool: SimpleQueue[Packet] = SimpleQueue()
         self._captured = Handoff(1 if self.live else _FILE_QUEUE, drop=self.live)
@@ -273,7 +275,9 @@ class Pipeline:
             packet.overlay = self._overlay.lost(f"NO PICTURE: {packet.reason}")
         elif packet.image is not None and packet.label_map is not None:
             start = time.monotonic()
-            packet.overlay = self._overlay.render(packet.image, packet.label_map, self.line())
+            if start >= self._next_line:
+                self._shown_line, self._next_line = self.line(), start + _LINE_EVERY
+            packet.overlay = self._overlay.render(packet.image, packet.label_map, self._shown_line)
             self.times.add(render=time.monotonic() - start)
 
     def _write(self, output: Output, packet: Packet) -> None:

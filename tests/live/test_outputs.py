@@ -11,7 +11,7 @@ from tiny_models import CLASSES, picture
 
 from edgeseg.card import LabelSet
 from edgeseg.errors import OutputError, UsageError
-from edgeseg.image import read_label_map
+from edgeseg.image import palette, read_label_map, resize_label_map
 from edgeseg.live.describe import describe_mask
 from edgeseg.live.outputs import video
 from edgeseg.live.outputs.events import EventLines
@@ -198,6 +198,15 @@ def test_labels_of_any_size_cover_the_frame(size):
     shown = Overlay(LABELS).render(np.zeros((40, 60, 3), np.uint8), np.full(size, 2, np.uint8))
     assert (shown == shown[0, 0]).all()
     assert shown[0, 0].any()
+
+
+@pytest.mark.parametrize("size", [(13, 17), (64, 96), (333, 129)])
+def test_colours_lie_where_the_resized_label_map_has_them(size):
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (250, 190, 3), np.uint8)
+    label_map = rng.integers(0, LABELS.num_classes, size, np.uint8)
+    expected = (frame >> 1) + (palette(LABELS) >> 1)[resize_label_map(label_map, 250, 190)]
+    np.testing.assert_array_equal(Overlay(LABELS).render(frame, label_map), expected)
 
 
 def test_the_line_and_the_legend_are_drawn():
