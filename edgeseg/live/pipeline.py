@@ -33,7 +33,7 @@ from edgeseg.runtime.segmenter import Segmenter
 
 _TICK = 0.05
 _INVALID_EVERY = 0.2
-_FILE_QUEUE = 2
+_FILE_QUEUE = 1  # one more waits to be put: each further frame is 6 MB at 1080p that push the network out of the cache
 _OUTPUT_QUEUE = 1
 _END_SECONDS = 5.0
 _CAPTURE_END_SECONDS = 0.3
