@@ -22,15 +22,15 @@ import numpy.typing as npt
 
 from edgeseg.architectures.registry import build_network
 from edgeseg.card import ModelCard, Score, TrainingRecord
+from edgeseg.card_file import read_model
 from edgeseg.data.augment import Augmentation, augment
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError, UsageError
 from edgeseg.files import ensure_folder, replacing, write_text
-from edgeseg.image import Uint8, fit, normalise
-from edgeseg.keras_model import copy_weights, network_spec, save_model
+from edgeseg.image import Uint8, normalise
+from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
 from edgeseg.losses import make_loss
 from edgeseg.metrics import confusion_matrix, miou, pixel_accuracy
-from edgeseg.postprocess import label_map
 
 MODEL_FILE = "model.keras"
 CHECKPOINT_FILE = "checkpoint.npz"
@@ -210,7 +210,9 @@ def train(
         initialise(network)
     ensure_folder(folder)  # only now is it certain that everything fits together
     total = options.epochs * batches.steps
-    best_card = replace(card, training=None)
+    best_card = card
+    if state.best_miou is not None:  # resumed: the best so far may remain the best
+        best_card = read_model(folder / MODEL_FILE)[1] or card
     began = time.monotonic() - state.wall_s
     for epoch in range(state.epoch, options.epochs):
         losses = []
@@ -233,7 +235,7 @@ def train(
             score = validate(judge, card, val_set)
             row["val_miou"] = score.miou
             if state.best_miou is None or score.miou > state.best_miou:
-                state.best_miou, state.best_epoch = score.miou, epoch + 1
+                state.best_miou = score.miou
                 record = TrainingRecord(
                     dataset=f"{train_set.name}/{train_set.split}", images=len(train_set), epochs=options.epochs,
                     batch_size=options.batch_size, crop=crop, loss=options.loss,
@@ -252,10 +254,9 @@ def train(
 def validate(network: Any, card: ModelCard, dataset: Dataset) -> Score:
     """Scores a network on a data set at label resolution."""
     total = np.zeros((card.labels.num_classes,) * 2, np.int64)
+    segmenter = KerasSegmenter(network, card.input)
     for image, truth in dataset:
-        batch = normalise(fit(image, card.input), card.input)[None]
-        logits = np.asarray(keras.ops.convert_to_numpy(network(batch, training=False)), np.float32)[0]
-        predicted = label_map(logits, *truth.shape)
+        predicted = segmenter.segment(image, *truth.shape)
         total += confusion_matrix(truth, predicted, card.labels.num_classes, card.labels.ignore_index)
     return Score(
         dataset=dataset.name,
@@ -272,7 +273,6 @@ class _State:
     def __init__(self, name: str, options: TrainingOptions, path: Path, network: Any) -> None:
         self.path, self.epoch, self.wall_s = path, 0, 0.0
         self.best_miou: float | None = None
-        self.best_epoch = 0
         self.history: list[dict[str, Any]] = []
         # What must agree between the first run and a resumed one.
         self._key = f"{name} {asdict(options)}"
@@ -283,7 +283,7 @@ class _State:
 
     def save(self) -> None:
         arrays = {f"v{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
-        facts = [self.epoch, self.wall_s, np.nan if self.best_miou is None else self.best_miou, self.best_epoch]
+        facts = [self.epoch, self.wall_s, np.nan if self.best_miou is None else self.best_miou]
         rows = [[r["epoch"], r["loss"], np.nan if r["val_miou"] is None else r["val_miou"]] for r in self.history]
         with replacing(self.path) as temporary:
             np.savez(temporary, key=np.array(self._key), facts=np.array(facts), history=np.array(rows), **arrays)
@@ -297,7 +297,7 @@ class _State:
                     )
                 for index, variable in enumerate(self._variables()):
                     variable.assign(stored[f"v{index}"])
-                epoch, self.wall_s, best, best_epoch = (float(x) for x in stored["facts"])
+                epoch, self.wall_s, best = (float(x) for x in stored["facts"])
                 self.history = [
                     {"epoch": int(e), "loss": float(loss), "val_miou": None if np.isnan(m) else float(m)}
                     for e, loss, m in stored["history"]
@@ -306,7 +306,7 @@ class _State:
             raise DataError(
                 f"{self.path} is no checkpoint of this training ({error}): delete it to begin anew"
             ) from error
-        self.epoch, self.best_epoch = int(epoch), int(best_epoch)
+        self.epoch = int(epoch)
         self.best_miou = None if np.isnan(best) else best
 
 

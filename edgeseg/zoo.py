@@ -17,7 +17,6 @@ from edgeseg.errors import ModelFileError, unknown_name
 DEFAULT = "aerial"
 """The zoo's model that commands take when none is named."""
 
-FLOAT_FILE = "model.keras"
 FLOAT_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 Kind = Literal["tflite", "float", "any"]

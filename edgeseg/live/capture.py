@@ -85,11 +85,6 @@ class Capture:
         self.failure: EdgesegError | None = None
         self._start_thread(source)
 
-    @property
-    def stuck_threads(self) -> int:
-        """Threads that are left behind in a read that does not return."""
-        return sum(thread.is_alive() for thread in self._threads[:-1])
-
     def watch(self) -> None:
         """Notices a source that has gone silent. Call it every few hundredths of a second."""
         if not self.live or self._stopped.is_set():

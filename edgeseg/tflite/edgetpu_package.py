@@ -17,8 +17,6 @@ from edgeseg.tflite.graph import Graph, Operator
 
 IDENTIFIER = b"DWN1"
 EXECUTABLE_TYPES = ("STAND_ALONE", "PARAMETER_CACHING", "EXECUTION_ONLY")
-RUNTIME_OLDEST, RUNTIME_NEWEST = 10, 14
-"""Package versions that the last libedgetpu accepts (`api/runtime_version.h`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

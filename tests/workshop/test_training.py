@@ -80,6 +80,15 @@ def test_a_resumed_training_ends_exactly_where_an_uninterrupted_one_does(
     assert (whole / HISTORY_FILE).read_text() == (halves / HISTORY_FILE).read_text()
 
 
+def test_resuming_a_finished_training_tells_its_best_again(
+    meadow: Meadow, small_card: ModelCard, tmp_path: Path
+) -> None:
+    finished = train(small_card, *meadow, tmp_path, replace(OPTIONS, epochs=1))
+    again = train(small_card, *meadow, tmp_path, replace(OPTIONS, epochs=1), resume=True)
+    assert finished.scores
+    assert (again.scores, again.training) == (finished.scores, finished.training)
+
+
 def test_a_kill_in_the_middle_of_an_epoch_leaves_whole_files(meadow_folder: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "edgeseg.cli", "train", "--data", str(meadow_folder), "--out", str(tmp_path / "run"),
