@@ -171,7 +171,6 @@ class Capture:
         self.frames += 1
         self._alive(now)
         self._fill(packet)
-        packet.preprocess_s = time.monotonic() - now
         undelivered = self._handoff.put(packet)
         if undelivered is not None:
             self.dropped += undelivered is not packet  # itself comes back when the run is over

@@ -1,10 +1,16 @@
-"""Running the network on a thread of its own, and replacing it when its accelerator fails or hangs."""
+"""Running the network on a thread of its own, and replacing it when its accelerator fails or hangs.
+
+On a CPU two interpreters of the network, the lanes, take turns, so that nothing but `invoke` is left for that thread:
+the next frame is already in the other lane's input, and labels are read by the thread that writes them out, if that
+is free. An accelerator is one device: there the thread loads, invokes and reads in turn.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
@@ -33,7 +39,7 @@ class Inference:
         segmenter: The network.
         captured: Where packets come from.
         results: Where results go.
-        recycle: Called with packets that go nowhere.
+        live: Whether frames are taken as they come; else `fill` waits for an interpreter that is free.
         times: Where stage times go.
         fail: Called with an error that ends the run.
         limit: End after so many results; None for no limit.
@@ -56,7 +62,7 @@ class Inference:
         *,
         captured: Handoff,
         results: Handoff,
-        recycle: Callable[[Packet], None],
+        live: bool,
         times: StageTimes,
         fail: Callable[[EdgesegError], None],
         limit: int | None = None,
@@ -69,10 +75,20 @@ class Inference:
         self.frames = self.failures = 0
         self.fault = ""
         self.frame_size = (0, 0)
-        self._captured, self._results, self._recycle = captured, results, recycle
+        self._captured, self._results, self._live = captured, results, live
+        self._pool: SimpleQueue[Packet] = SimpleQueue()
+        self._idle: SimpleQueue[Segmenter] = SimpleQueue()
+        twin = segmenter.twin()
+        self._twofold = twin is not None
+        self._in_any_order = refine is None and smooth is None  # smoothing must see the frames one after the other
+        self._counting = threading.Lock()
+        if twin is not None:
+            self._idle.put(segmenter)
+            self._idle.put(twin)
         self._times, self._fail, self._limit = times, fail, limit
         self._sharp, self._smooth, self._replace = sharp, smooth, replace
         self._refine = refine
+        self._invoked = 0
         self._first_ready = self._last_ready = 0.0
         self._generation = 0
         self._busy_since: float | None = None
@@ -83,7 +99,7 @@ class Inference:
     @property
     def enough(self) -> bool:
         """Whether the limit is reached."""
-        return self._limit is not None and self.frames >= self._limit
+        return self._limit is not None and self._invoked >= self._limit
 
     @property
     def alive(self) -> bool:
@@ -106,14 +122,67 @@ class Inference:
         if self._threads:
             self._threads[-1].join(timeout)
 
-    def new_packet(self) -> Packet:
-        """Makes a packet with buffers of the network's sizes."""
-        return Packet(self.segmenter.staging(), np.empty(self.segmenter.output_size, np.uint8))
+    def take(self) -> Packet:
+        """Returns an empty packet, with buffers of the network's sizes."""
+        try:
+            return self._pool.get_nowait()
+        except Empty:
+            return Packet(self.segmenter.staging(), np.empty(self.segmenter.output_size, np.uint8))
+
+    def recycle(self, packet: Packet) -> None:
+        """Takes back a packet that is done with."""
+        self._release(packet)
+        self._pool.put(packet)
 
     def fill(self, packet: Packet) -> None:
-        """Preprocesses a captured frame, on the capture thread."""
-        if packet.image is not None and self.segmenter.fits(packet.tensor):
+        """Preprocesses a captured frame, on the capture thread: into a free interpreter's input if there is one."""
+        if packet.image is None:
+            return
+        packet.lane = self._free_lane(wait=not self._live) if self._twofold else None
+        start = time.monotonic()
+        if packet.lane is not None:
+            packet.lane.prepare(packet.image)
+        elif self.segmenter.fits(packet.tensor):
             self.segmenter.stage(packet.image, packet.tensor)
+        packet.preprocess_s = time.monotonic() - start
+
+    def finish(self, packet: Packet) -> None:
+        """Makes the result of a packet whose interpreter has run, and frees the interpreter."""
+        lane, image = packet.lane or self.segmenter, packet.image
+        assert image is not None
+        height, width = image.shape[:2]
+        start = time.monotonic()
+        refine_s = 0.0
+        if packet.labels.shape != lane.output_size:
+            packet.labels = np.empty(lane.output_size, np.uint8)
+        if self._refine is not None:
+            probabilities = lane.probabilities(lane.input.height, lane.input.width)
+            self._release(packet)
+            began = time.monotonic()
+            packet.label_map = self._refine(probabilities, image)
+            refine_s = time.monotonic() - began
+            self._times.add(refine=refine_s)
+        elif self._sharp:
+            packet.label_map = lane.sized_label_map(height, width, sharp=True)
+        else:
+            packet.label_map = lane.label_map(packet.labels)
+        self._release(packet)
+        if self._smooth is not None:
+            np.copyto(packet.label_map, self._smooth(image, packet.label_map))
+        packet.ready = time.monotonic()
+        packet.valid, packet.reason, packet.overlay = True, "", None
+        self._times.add(
+            capture=packet.capture_s,
+            preprocess=packet.preprocess_s,
+            invoke=packet.invoke_s,
+            postprocess=packet.ready - start - refine_s,
+            end_to_end=packet.ready - packet.captured,
+        )
+        with self._counting:
+            self.frame_size = (height, width)
+            self.frames += 1
+            self._first_ready = self._first_ready or packet.ready
+            self._last_ready = packet.ready
 
     def watch(self) -> None:
         """Notices an accelerator that hangs. Call it every few hundredths of a second."""
@@ -177,22 +246,22 @@ class Inference:
                     raise
                 self._recover(str(error))
         if not done:
-            return  # it hung, and another thread has taken over, this packet included
+            return  # the run is over, or another thread has taken over, this packet included
+        if not (packet.lane is not None and self._results.awaited and self._in_any_order):
+            self.finish(packet)
         undelivered = self._results.put(packet)
         if undelivered is not None:
-            self._recycle(undelivered)
+            self.recycle(undelivered)
 
     def _segment(self, packet: Packet, generation: int) -> bool:
-        """Runs the network on a packet; False if that took so long that it has been replaced meanwhile."""
-        segmenter, image = self.segmenter, packet.image
+        """Runs the network on a packet; False if the run is over, or if it hung and has been replaced meanwhile."""
+        segmenter, image = packet.lane or self.segmenter, packet.image
         assert image is not None
-        height, width = image.shape[:2]
         start = time.monotonic()
-        if segmenter.fits(packet.tensor):
-            segmenter.load(packet.tensor, (height, width))
-        else:  # staged for a network that has been replaced
-            segmenter.prepare(image)
-            packet.tensor = segmenter.staging()
+        if packet.lane is None:
+            segmenter = self._load(packet, image)
+            if self._twofold and packet.lane is None:
+                return False
         loaded = self._busy_since = time.monotonic()
         try:
             segmenter.invoke()
@@ -201,33 +270,32 @@ class Inference:
                 self._busy_since = None
         if generation != self._generation:
             return False
-        invoked = time.monotonic()
-        if packet.labels.shape != segmenter.output_size:
-            packet.labels = np.empty(segmenter.output_size, np.uint8)
-        refine_s = 0.0
-        if self._refine is not None:
-            probabilities = segmenter.probabilities(segmenter.input.height, segmenter.input.width)
-            began = time.monotonic()
-            packet.label_map = self._refine(probabilities, image)
-            refine_s = time.monotonic() - began
-            self._times.add(refine=refine_s)
-        elif self._sharp:
-            packet.label_map = segmenter.sized_label_map(height, width, sharp=True)
-        else:
-            packet.label_map = segmenter.label_map(packet.labels)
-        if self._smooth is not None:
-            np.copyto(packet.label_map, self._smooth(image, packet.label_map))
-        packet.ready, packet.invoke_s = time.monotonic(), invoked - loaded
-        packet.valid, packet.reason, packet.overlay = True, "", None
-        self._times.add(
-            capture=packet.capture_s,
-            preprocess=packet.preprocess_s + loaded - start,
-            invoke=invoked - loaded,
-            postprocess=packet.ready - invoked - refine_s,
-            end_to_end=packet.ready - packet.captured,
-        )
-        self.frame_size = (height, width)
-        self.frames += 1
-        self._first_ready = self._first_ready or packet.ready
-        self._last_ready = packet.ready
+        packet.invoke_s = time.monotonic() - loaded
+        packet.preprocess_s += loaded - start
+        self._invoked += 1
         return True
+
+    def _load(self, packet: Packet, image: Uint8) -> Segmenter:
+        """Puts a packet's tensor, made while no lane was free, into one that is; returns it."""
+        packet.lane = self._free_lane(wait=True) if self._twofold else None
+        segmenter = packet.lane or self.segmenter
+        if segmenter.fits(packet.tensor):
+            segmenter.load(packet.tensor, (image.shape[0], image.shape[1]))
+        else:  # staged for a network that has been replaced
+            segmenter.prepare(image)
+            packet.tensor = segmenter.staging()
+        return segmenter
+
+    def _free_lane(self, *, wait: bool) -> Segmenter | None:
+        while not self._stopped.is_set():
+            try:
+                return self._idle.get(wait, _TICK)
+            except Empty:
+                if not wait:
+                    return None
+        return None
+
+    def _release(self, packet: Packet) -> None:
+        if packet.lane is not None:
+            self._idle.put(packet.lane)
+            packet.lane = None

@@ -14,6 +14,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edgeseg.image import Uint8
+from edgeseg.runtime.segmenter import Segmenter
 
 
 class Packet:
@@ -23,7 +24,8 @@ class Packet:
         index: Number of the frame, counted at capture.
         name: The frame's own name; "" if it has none.
         image: (H, W, 3) uint8, blue-green-red; None for a packet that only says that the source is lost.
-        tensor: The network's input made of it.
+        lane: The interpreter that this frame is in, as its input or as its output; None if it is in none.
+        tensor: The network's input made of it, where no interpreter was free.
         labels: Buffer of the label map.
         label_map: The label map, a view of `labels`; None before inference and where the mask is invalid.
         captured: Capture time, on the clock of `time.monotonic`.
@@ -37,13 +39,14 @@ class Packet:
     """
 
     __slots__ = (
-        "capture_s", "captured", "image", "index", "invoke_s", "label_map", "labels", "name", "overlay", "preprocess_s",
-        "ready", "reason", "tensor", "valid",
+        "capture_s", "captured", "image", "index", "invoke_s", "label_map", "labels", "lane", "name", "overlay",
+        "preprocess_s", "ready", "reason", "tensor", "valid",
     )  # fmt: skip
 
     def __init__(self, tensor: npt.NDArray[Any], labels: Uint8) -> None:
         self.tensor = tensor
         self.labels = labels
+        self.lane: Segmenter | None = None
         self.image: Uint8 | None = None
         self.label_map: Uint8 | None = None
         self.overlay: Uint8 | None = None
@@ -69,6 +72,7 @@ class Handoff:
         self._waiting: deque[Packet] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._takers = 0
 
     def put(self, packet: Packet) -> Packet | None:
         """Hands a packet on.
@@ -106,7 +110,9 @@ class Handoff:
                 left = end - time.monotonic()
                 if self._closed or left <= 0:
                     return None
+                self._takers += 1
                 self._changed.wait(left)
+                self._takers -= 1
             packet = self._waiting.popleft()
             self._changed.notify_all()
             return packet
@@ -116,6 +122,11 @@ class Handoff:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for a packet right now."""
+        return self._takers > 0
 
     @property
     def finished(self) -> bool:

@@ -1,11 +1,15 @@
 """The live loop: capture, inference and output, each on its own thread.
 
     capture  --Handoff-->  inference  --Handoff-->  output
-       ^-------------------- pool of packets ---------'
+       ^----------- pool of packets, and of lanes ----'
 
 From a live source the first handoff keeps only the newest frame, so that the mask is always of the present: what the
 later threads cannot take in time is left out before any work is spent on it. From files it waits, and nothing is left
 out.
+
+On a CPU there are two lanes, interpreters of the same network: while one runs, the capture thread resizes the next
+frame straight into the other's input, and the output thread reads the labels of the one before. The inference thread
+does nothing but run them in turn.
 """
 
 from __future__ import annotations
@@ -15,7 +19,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -97,7 +100,6 @@ class Pipeline:
         self._notify, self._progress = notify, progress
         self._shown_line, self._next_line = "", 0.0
         self._overlay = Overlay(segmenter.labels, legend=self._options.legend)
-        self._pool: SimpleQueue[Packet] = SimpleQueue()
         self._captured = Handoff(1 if self.live else _FILE_QUEUE, drop=self.live)
         self._results = Handoff(_OUTPUT_QUEUE, drop=False)
         self._outputs: list[Output] = []
@@ -115,7 +117,7 @@ class Pipeline:
             segmenter,
             captured=self._captured,
             results=self._results,
-            recycle=self._pool.put,
+            live=source.live,
             times=self.times,
             fail=self._fail,
             limit=self._options.frames,
@@ -147,9 +149,9 @@ class Pipeline:
         self._capture = Capture(
             self._source,
             self._reopen,
-            take=self._take,
+            take=self._inference.take,
             fill=self._inference.fill,
-            give=self._pool.put,
+            give=self._inference.recycle,
             handoff=self._captured,
             on_loss=self._on_loss,
             on_return=self._on_return,
@@ -224,12 +226,6 @@ class Pipeline:
             "throttling": throttling(),
         }
 
-    def _take(self) -> Packet:
-        try:
-            return self._pool.get_nowait()
-        except Empty:
-            return self._inference.new_packet()
-
     def _fail(self, error: EdgesegError) -> None:
         self._failure = self._failure or error
         self.stop(f"error: {error}")
@@ -256,6 +252,8 @@ class Pipeline:
                 if self._results.finished:
                     return
                 continue
+            if packet.lane is not None:
+                self._inference.finish(packet)
             loss = self._capture.loss if self._capture is not None else None
             if packet.valid and loss is not None:
                 packet.valid, packet.reason, packet.label_map = False, loss.reason, None
@@ -266,7 +264,7 @@ class Pipeline:
             if packet.valid:
                 self.times.add(shown=time.monotonic() - packet.captured)
             if packet.image is not None:
-                self._pool.put(packet)
+                self._inference.recycle(packet)
 
     def _render(self, packet: Packet) -> None:
         if not any(output.wants_overlay for output in self._outputs):

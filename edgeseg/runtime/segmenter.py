@@ -9,6 +9,7 @@ For a loop that times its stages, or that resizes on another thread, the steps a
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 from typing import Any
@@ -86,6 +87,7 @@ class Segmenter:
         self.name = "the model" if path is None else path
         self.threads = threads
         self._notices: list[str] = []
+        self._file = content
         self._interpreter, self.delegate = self._open(content, path, parse_delegate(delegate))
         self._input_tensor = picture_input(self._interpreter.inputs, self.name)
         self._output_tensor = map_output(self._interpreter.outputs, self.name)
@@ -108,6 +110,21 @@ class Segmenter:
     def notices(self) -> tuple[str, ...]:
         """Lines to show to the user: what was inferred, what fell back."""
         return tuple(self._notices)
+
+    def twin(self) -> Segmenter | None:
+        """Returns another Segmenter of the same network, to be filled and read while this one runs.
+
+        Returns:
+            None where an accelerator runs it: that is one device, whatever the number of interpreters.
+        """
+        if self.delegate not in ("xnnpack", "none"):
+            return None
+        other = copy.copy(self)
+        xnnpack = self.delegate == "xnnpack"
+        other._interpreter = Interpreter(self._file, threads=self.threads, xnnpack=xnnpack, name=self.name)
+        other._rgb = np.empty_like(self._rgb)
+        other._argmax = Argmax(*self.output_size, self._channels, _argmax_type(self._output_tensor.dtype))
+        return other
 
     def segment(self, frame: Uint8, height: int | None = None, width: int | None = None, sharp: bool = False) -> Uint8:
         """Segments one picture.

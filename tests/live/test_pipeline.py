@@ -234,14 +234,14 @@ def test_packets_are_used_again():
     """A steady run allocates a handful of packets, however long it is."""
     pipeline = make(ListSource(frames(60)))
     made = []
-    taking = pipeline._take
+    taking = pipeline._inference.take
 
     def counting():
         packet = taking()
         made.append(id(packet))
         return packet
 
-    pipeline._take = counting
+    pipeline._inference.take = counting
     pipeline.run([Notebook()])
     assert len(made) >= 60
     assert len(set(made)) <= 8

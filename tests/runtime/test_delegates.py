@@ -67,6 +67,7 @@ def test_a_delegate_that_works(build, model):
     assert segmenter.delegate == library
     truth = np.tile([0, 1, 2, 3], (32, 12))
     np.testing.assert_array_equal(segmenter.segment(picture(truth)), truth)
+    assert segmenter.twin() is None  # one device, one interpreter
 
 
 def test_options_reach_it(build, model):

@@ -64,6 +64,20 @@ def test_staged_on_another_thread_equals_prepared():
     np.testing.assert_array_equal(segmenter.label_map(), QUARTERS)
 
 
+@pytest.mark.parametrize("options", [{}, {"input_type": np.int8}, {"input_type": np.float32}], ids=str)
+def test_a_twin_is_filled_and_read_on_its_own(options):
+    """Two interpreters of one network, each with a picture of its own, in any order of steps."""
+    first = Segmenter(colour_model(**options))
+    second = first.twin()
+    mirrored = np.ascontiguousarray(QUARTERS[:, ::-1])
+    first.prepare(picture(QUARTERS))
+    second.prepare(picture(mirrored))
+    first.invoke()
+    second.invoke()
+    assert np.array_equal(first.label_map(), QUARTERS)
+    assert np.array_equal(second.label_map(), mirrored)
+
+
 def test_result_at_the_size_of_the_frame():
     segmenter = Segmenter(attach(colour_model(stride=8), card()))
     assert segmenter.output_size == (4, 6)
