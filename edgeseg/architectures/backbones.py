@@ -17,6 +17,7 @@ from edgeseg.architectures.mobilenet import (
     mobilenetv2_channels,
     mobilenetv3_minimalistic,
 )
+from edgeseg.architectures.resnet18 import resnet18
 from edgeseg.errors import UsageError, unknown_name
 
 __all__ = ["BACKBONES", "BackboneName", "Features", "build_backbone", "mobilenetv2_channels", "parse_backbone"]
@@ -25,6 +26,7 @@ BACKBONES: dict[str, BackboneBuilder] = {
     "mobilenetv2": mobilenetv2,
     "mobilenetv3min": mobilenetv3_minimalistic,
     "efficientnetlite0": efficientnet_lite0,
+    "resnet18": resnet18,
     "resnet50": resnet,
     "resnet101": resnet,
     "vgg16": vgg16,

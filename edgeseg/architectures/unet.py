@@ -12,7 +12,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from edgeseg.architectures.backbones import build_backbone
-from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, separable_conv_bn, upsample
+from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, upsample
 from edgeseg.architectures.network import NetworkSpec, require_backbone, require_multiples
 from edgeseg.errors import UsageError
 
@@ -70,15 +70,18 @@ def nearest_unpadded(length: int) -> int:
 
 
 def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
+    """The paper's up-convolution in two steps: channels first, on the small map, then size, which costs by channel."""
     features = build_backbone(K, image, spec.backbone, spec.output_stride)
     stride = spec.output_stride
     x = conv_bn(K, features.last, EDGE_WIDTHS[stride], "bottom", activation="relu")
     while stride > 2:
         stride //= 2
+        filters = EDGE_WIDTHS[stride]
+        x = conv_bn(K, x, filters, f"reduce_stride{stride}", activation="relu")
         x = upsample(K, x, 2, f"up_stride{stride}")
         x = K.layers.Concatenate(name=f"concat_stride{stride}")([x, features.by_stride[stride]])
-        x = separable_conv_bn(K, x, EDGE_WIDTHS[stride], f"decoder_stride{stride}_conv1")
-        x = separable_conv_bn(K, x, EDGE_WIDTHS[stride], f"decoder_stride{stride}_conv2")
+        for number in (1, 2):
+            x = conv_bn(K, x, filters, f"decoder_stride{stride}_conv{number}", kernel=3, activation="relu")
     return classifier(K, x, spec.num_classes)
 
 
