@@ -1,4 +1,4 @@
-"""Starting weights from elsewhere: ImageNet weights of keras.applications, or the backbone inside a .tflite file."""
+"""Starting weights from elsewhere: keras.applications, another network's .keras file, a backbone inside a .tflite."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edgeseg.card import InputSpec
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.image import fit, normalise
+from edgeseg.keras_model import load_model
 from edgeseg.tflite.graph import Subgraph, Tensor, read_graph
 
 MOBILENETV2_CONVOLUTIONS = 52
@@ -156,6 +157,33 @@ def backbone_layers(network: Any) -> list[Any]:
     """Returns the 51 convolution layers of a network's MobileNetV2 backbone, in order."""
     layers = [layer for layer in network.layers if hasattr(layer, "kernel")]
     return layers[: MOBILENETV2_CONVOLUTIONS - 1]
+
+
+def init_from_keras(network: Any, path: str | os.PathLike[str]) -> str:
+    """Gives a network the weights of those layers of a `.keras` file that have the same name and shapes.
+
+    All of them where the network is the same; the backbone where the architecture is another; everything but the
+    classifier where the classes are others.
+
+    Returns:
+        How many layers were taken over, in words.
+
+    Raises:
+        ModelFileError: The file is no Keras model.
+        UsageError: No layer fits.
+    """
+    donor, _ = load_model(path)
+    theirs = {layer.name: layer.get_weights() for layer in donor.layers}
+    wanted = [layer for layer in network.layers if layer.weights]
+    taken = 0
+    for layer in wanted:
+        weights = theirs.get(layer.name, [])
+        if [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
+            layer.set_weights(weights)
+            taken += 1
+    if not taken:
+        raise UsageError(f"no layer of {path} has the name and the shape of one of {network.name}: use its --backbone")
+    return f"{taken} of {len(wanted)} layers"
 
 
 def init_from_imagenet(network: Any, backbone: str) -> None:

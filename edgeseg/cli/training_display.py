@@ -8,8 +8,11 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edgeseg.card import InputSpec, ModelCard, Recipe
+from edgeseg.card_file import read_model
 from edgeseg.cli.output import console
 from edgeseg.errors import UsageError
+
+DEFAULT_BACKBONE = "mobilenetv2_0.5"
 
 
 def run_training(
@@ -30,8 +33,8 @@ def run_training(
 ) -> ModelCard:
     """Trains as the options say, with a live progress line; Ctrl-C says how to go on."""
     from edgeseg.data.layouts import open_dataset
-    from edgeseg.init_from import init_from_imagenet, init_from_tflite, matching_backbone
-    from edgeseg.keras_model import copy_weights, load_model, network_spec
+    from edgeseg.init_from import init_from_imagenet, init_from_keras, init_from_tflite, matching_backbone
+    from edgeseg.keras_model import network_spec
     from edgeseg.training import train
 
     if weights not in (None, "imagenet"):
@@ -39,7 +42,10 @@ def run_training(
     if weights and init_from:
         raise UsageError("--weights and --init-from were both given: choose one")
     tflite = init_from is not None and init_from.suffix == ".tflite"
-    backbone = backbone or (matching_backbone(init_from) if tflite and init_from else "mobilenetv2_0.5")
+    if backbone is None and init_from is not None:
+        donor = None if tflite else read_model(init_from)[1]
+        backbone = matching_backbone(init_from) if tflite else donor.backbone if donor else None
+    backbone = backbone or DEFAULT_BACKBONE
     train_set, val_set = (open_dataset(data, split, layout) for split in splits)
     spec = InputSpec(height=size[0], width=size[1])
     card = ModelCard(
@@ -53,7 +59,8 @@ def run_training(
         if tflite and init_from:
             init_from_tflite(network, init_from, backbone, spec, train_set)
         elif init_from:
-            copy_weights(load_model(init_from)[0], network)
+            taken = init_from_keras(network, init_from)
+            console.print(f"{taken} start from {init_from}", soft_wrap=True, markup=False)
         elif weights:
             init_from_imagenet(network, backbone)
 

@@ -17,8 +17,15 @@ from edgeseg.convert import run_converter
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.image import fit, normalise
-from edgeseg.init_from import backbone_layers, copy_backbone, init_from_tflite, matching_backbone, read_backbone
-from edgeseg.keras_model import network_spec
+from edgeseg.init_from import (
+    backbone_layers,
+    copy_backbone,
+    init_from_keras,
+    init_from_tflite,
+    matching_backbone,
+    read_backbone,
+)
+from edgeseg.keras_model import network_spec, save_model
 
 Meadow = tuple[Dataset, Dataset]
 
@@ -105,3 +112,36 @@ def test_keras_applications_weights_fit_by_layer_name(small_card: ModelCard) -> 
     ours = keras.Model(network.input, network.get_layer("block_16_project_BN").output)
     np.testing.assert_allclose(np.asarray(ours(image)), np.asarray(theirs(image)), rtol=1e-3, atol=1e-5)
     assert len(backbone_layers(network)) == 51
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken", "shared", "own"),
+    [
+        ({}, "all", "logits", None),
+        ({"num_classes": 7}, "some", "decoder_conv2_pointwise", "logits"),
+        ({"architecture": "pspnet"}, "some", "block_16_project", "head_conv_pointwise"),
+    ],
+    ids=["the same network", "other classes", "another architecture"],
+)
+def test_a_keras_file_gives_the_layers_that_fit(
+    small_card: ModelCard, tmp_path: Path, changes: dict[str, Any], taken: str, shared: str, own: str | None
+) -> None:
+    spec = network_spec(small_card)
+    keras.utils.set_random_seed(1)
+    donor = build_network(keras, spec)
+    save_model(tmp_path / "donor.keras", donor, small_card)
+    network = build_network(keras, replace(spec, **changes))
+    before = own and network.get_layer(own).get_weights()[0]
+    count, total = init_from_keras(network, tmp_path / "donor.keras").split(" layers")[0].split(" of ")
+    assert (count == total) == (taken == "all")
+    np.testing.assert_array_equal(network.get_layer(shared).get_weights()[0], donor.get_layer(shared).get_weights()[0])
+    if own:
+        np.testing.assert_array_equal(network.get_layer(own).get_weights()[0], before)
+
+
+def test_a_keras_file_that_has_nothing_in_common(small_card: ModelCard, tmp_path: Path) -> None:
+    spec = network_spec(small_card)
+    save_model(tmp_path / "donor.keras", build_network(keras, spec), small_card)
+    network = build_network(keras, replace(spec, architecture="unet", form="paper", backbone="own"))
+    with pytest.raises(UsageError, match=r"no layer of .*donor\.keras has the name and the shape"):
+        init_from_keras(network, tmp_path / "donor.keras")
