@@ -61,7 +61,7 @@ class Architecture:
 
 PAPER_CLASSES = 21
 EDGE_REFERENCE: dict[str, Any] = {
-    "backbone": "mobilenetv2_0.5",
+    "backbone": "resnet18_0.25",
     "num_classes": 11,
     "height": 360,
     "width": 480,
@@ -82,7 +82,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
         paper_figures=Figures(136_152_917, 111_264_399_360),
-        edge_figures=Figures(590_667, 1_646_956_800),
+        edge_figures=Figures(804_667, 2_274_048_000),
     ),
     "fcn16s": Architecture(
         build=fcn(1),
@@ -91,7 +91,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
         paper_figures=Figures(134_815_994, 111_277_215_744),
-        edge_figures=Figures(590_854, 1_648_857_600),
+        edge_figures=Figures(804_854, 2_275_948_800),
     ),
     "fcn8s": Architecture(
         build=fcn(2),
@@ -100,7 +100,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
         paper_figures=Figures(134_489_759, 111_306_461_184),
-        edge_figures=Figures(590_953, 1_652_659_200),
+        edge_figures=Figures(805_041, 2_283_552_000),
     ),
     "unet": Architecture(
         build=unet,
@@ -109,7 +109,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=("own",),
         paper_size=(512, 512),
         paper_figures=Figures(31_033_045, 193_005_092_864),
-        edge_figures=Figures(502_275, 1_501_200_000),
+        edge_figures=Figures(738_843, 2_500_070_400),
     ),
     "unet_unpadded": Architecture(
         build=unet_unpadded,
@@ -127,7 +127,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=_RESNETS,
         paper_size=(473, 473),
         paper_figures=Figures(65_708_501, 229_820_720_320),
-        edge_figures=Figures(579_403, 1_509_128_704),
+        edge_figures=Figures(790_715, 2_147_059_712),
     ),
     "deeplabv1": Architecture(
         build=deeplabv1,
@@ -136,7 +136,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
         paper_figures=Figures(20_505_429, 125_631_987_712),
-        edge_figures=Figures(520_875, 1_459_036_800),
+        edge_figures=Figures(738_619, 2_096_409_600),
     ),
     "deeplabv2": Architecture(
         build=deeplabv2,
@@ -145,7 +145,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=("resnet101", "vgg16"),
         paper_size=(512, 512),
         paper_figures=Figures(44_048_532, 183_588_880_384),
-        edge_figures=Figures(642_540, 1_780_704_000),
+        edge_figures=Figures(846_940, 2_382_566_400),
     ),
     "deeplabv2_multiscale": Architecture(
         build=deeplabv2_multiscale,
@@ -163,7 +163,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=_RESNETS,
         paper_size=(512, 512),
         paper_figures=Figures(58_040_661, 238_741_356_544),
-        edge_figures=Figures(672_875, 1_765_448_064),
+        edge_figures=Figures(873_531, 2_368_083_968),
     ),
     "deeplabv3plus": Architecture(
         build=deeplabv3plus,
@@ -172,7 +172,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=_RESNETS,
         paper_size=(512, 512),
         paper_figures=Figures(45_688_261, 189_858_643_968),
-        edge_figures=Figures(699_875, 2_058_430_464),
+        edge_figures=Figures(900_531, 2_661_066_368),
     ),
     "parsenet": Architecture(
         build=parsenet,
@@ -181,7 +181,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
         paper_figures=Figures(20_528_981, 125_724_263_424),
-        edge_figures=Figures(546_774, 1_440_493_632),
+        edge_figures=Figures(756_678, 2_073_108_288),
     ),
 }
 

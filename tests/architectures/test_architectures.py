@@ -138,7 +138,7 @@ def test_backbones_keep_the_output_stride(backbone, stride):
         assert x.shape[1:3] == (64 // finer, 96 // finer)
 
 
-@pytest.mark.parametrize("family", ["mobilenetv3min", "efficientnetlite0"])
+@pytest.mark.parametrize("family", ["mobilenetv3min", "efficientnetlite0", "resnet18"])
 def test_other_backbones_carry_a_decoder(family):
     network = shaken(build_network(keras, spec("unet", backbone=f"{family}_0.35", num_classes=7), batch_size=1))
     logits = network(pictures(1), training=False).numpy()

@@ -18,16 +18,19 @@ EDGE = [name for name, architecture in ARCHITECTURES.items() if architecture.has
 
 
 @pytest.mark.parametrize("name", EDGE)
-@pytest.mark.parametrize(("height", "width", "stride"), [(360, 480, 8), (240, 320, 16)])
+@pytest.mark.parametrize(
+    ("backbone", "height", "width", "stride"),
+    [("resnet18_0.25", 360, 480, 8), ("mobilenetv2_0.35", 240, 320, 16)],
+)
 def test_all_operators_map_in_one_part_and_labels_are_those_of_the_cpu_file(
-    name: str, height: int, width: int, stride: int
+    name: str, backbone: str, height: int, width: int, stride: int
 ) -> None:
     import keras
 
     from edgeseg.convert import convert
 
     spec = NetworkSpec(
-        architecture=name, backbone="mobilenetv2_0.35", num_classes=11, height=height, width=width, output_stride=stride
+        architecture=name, backbone=backbone, num_classes=11, height=height, width=width, output_stride=stride
     )
     card = ModelCard(
         name=f"{name}_{height}x{width}", architecture=name, backbone=spec.backbone, output_stride=stride,

@@ -135,6 +135,8 @@ def test_every_paper_backbone_is_checked():
         ("resnet101", RESNET101),
         # keras.applications' and tensorflow/tpu's totals less the 1280-channel end, the classifier, running statistics
         ("mobilenetv2_1", 3_504_872 - conv_bn(320, 1280) - conv(1280, 1000)),
+        # torchvision resnet18's num_params less its classifier, with two 3x3 convolutions as stem
+        ("resnet18", 11_689_512 - conv(512, 1000) - conv_bn(3, 64, 7) + conv_bn(3, 64, 3) + conv_bn(64, 64, 3)),
         ("efficientnetlite0", 4_652_008 - conv_bn(320, 1280) - conv(1280, 1000)),
     ],
 )
