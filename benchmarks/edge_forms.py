@@ -64,7 +64,7 @@ def train(folder: Path, arch: str, start: Path | None, epochs: int, options: arg
     edgeseg(
         "train", "--data", options.data, "--out", folder, "--arch", arch, "--backbone", options.backbone,
         "--size", options.training_size, "--output-stride", options.output_stride, "--epochs", epochs,
-        "--val-every", max(1, epochs // 4), *starting, *resume,
+        "--val-every", max(1, epochs // 6), *starting, *resume,
     )  # fmt: skip
 
 
