@@ -23,6 +23,8 @@ from edgeseg.runtime.segmenter import Segmenter
 HANG_SECONDS = 5.0
 """An accelerator that takes longer for one inference is taken for dead."""
 _TICK = 0.05
+_MOST_PACKETS = 5
+"""That can be under way at once: in capture, waiting, in inference, waiting, in output."""
 
 Smooth = Callable[[Uint8, Uint8], Uint8]
 """From a frame and its label map to a steadier label map of the same size."""
@@ -77,6 +79,7 @@ class Inference:
         self.frame_size = (0, 0)
         self._captured, self._results, self._live = captured, results, live
         self._pool: SimpleQueue[Packet] = SimpleQueue()
+        self._primed = not live
         self._idle: SimpleQueue[Segmenter] = SimpleQueue()
         twin = segmenter.twin()
         self._twofold = twin is not None
@@ -127,7 +130,20 @@ class Inference:
         try:
             return self._pool.get_nowait()
         except Empty:
-            return Packet(self.segmenter.staging(), np.empty(self.segmenter.output_size, np.uint8))
+            return self._new_packet()
+
+    def _new_packet(self) -> Packet:
+        return Packet(self.segmenter.staging(), np.empty(self.segmenter.output_size, np.uint8))
+
+    def _prime(self, frame: Uint8) -> None:
+        """Makes all packets that a camera will ever need, memory included, so that none is made hours later."""
+        self._primed = True
+        for _ in range(_MOST_PACKETS - 1):
+            packet = self._new_packet()
+            packet.image = frame.copy()
+            for buffer in (packet.tensor, packet.labels):
+                buffer.fill(0)
+            self._pool.put(packet)
 
     def recycle(self, packet: Packet) -> None:
         """Takes back a packet that is done with."""
@@ -138,6 +154,8 @@ class Inference:
         """Preprocesses a captured frame, on the capture thread: into a free interpreter's input if there is one."""
         if packet.image is None:
             return
+        if not self._primed:
+            self._prime(packet.image)
         packet.lane = self._free_lane(wait=not self._live) if self._twofold else None
         start = time.monotonic()
         if packet.lane is not None:
