@@ -98,6 +98,7 @@ class VideoRecording:
 
     def _try_out(self) -> None:
         """Writes a small video beside the file: codec and folder must be good before the camera runs."""
+        self._check_space()
         trial = self._path.with_name(f".{self._path.stem}-trial{self._path.suffix}")
         try:
             writer = cv2.VideoWriter(str(trial), cv2.CAP_FFMPEG, self._fourcc, self._fps, (64, 64))
@@ -110,11 +111,15 @@ class VideoRecording:
                 f"cannot record to {self._path}: this OpenCV cannot write {self._path.suffix} (no FFMPEG)"
             )
 
-    def _open(self, picture: Uint8, now: float) -> None:
-        height, width = picture.shape[:2]
+    def _check_space(self) -> None:
         free = shutil.disk_usage(self._path.parent).free
         if free < RESERVE_BYTES:
-            raise OutputError(f"cannot record to {self._path}: {free >> 20} MB free, expected {RESERVE_BYTES >> 20}")
+            raise OutputError(
+                f"disk full: cannot record to {self._path}, {free >> 20} MB are free, expected {RESERVE_BYTES >> 20}"
+            )
+
+    def _open(self, picture: Uint8, now: float) -> None:
+        height, width = picture.shape[:2]
         writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, self._fourcc, self._fps, (width, height))
         if not writer.isOpened():
             raise OutputError(f"cannot record to {self._path}: the file cannot be opened for writing")
