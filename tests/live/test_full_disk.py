@@ -64,6 +64,7 @@ def test_the_recording_ends_before_the_disk_is_full_and_can_be_played(run: Any, 
     video, played = cv2.VideoCapture(str(disk / "overlay.mp4")), 0
     while video.read()[0]:
         played += 1
+    video.release()
     assert 8 <= played < FRAMES
 
 
