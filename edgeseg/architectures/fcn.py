@@ -3,8 +3,8 @@
 Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015; PAMI 2017.
 
 Paper form, VGG16, 21 classes: 136,152,917 parameters (32s), 134,815,994 (16s), 134,489,759 (8s), as the layers of the
-authors' Caffe networks (fcn.berkeleyvision.org, voc-fcn*/net.py) add up. Those pad the picture by 100 pixels and crop
-what is too much in the end; here every convolution keeps the size, so input sizes are multiples of 32.
+authors' Caffe networks (fcn.berkeleyvision.org, voc-fcn*/net.py) add up. As there, the picture is padded by 100 pixels,
+nothing behind is, and what is too much is cropped where maps meet and in the end: any input size will do.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ import numpy.typing as npt
 from edgeseg.architectures.backbones import build_backbone, parse_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, upsample
 from edgeseg.architectures.classic_backbones import vgg16
-from edgeseg.architectures.network import NetworkSpec, require_backbone, require_multiples
+from edgeseg.architectures.network import NetworkSpec, require_backbone
 
 EDGE_HEAD = 256
 PAPER_HEAD = 4096
 PAPER_STRIDE = 32
+PAPER_PADDING = 100
+SKIP_OFFSETS = {16: 5, 8: 9}
+"""Where the score of each stride is cropped to meet the coarser one; the authors' crop layers."""
+END_OFFSETS = {32: 19, 16: 27, 8: 31}
+"""Where the picture begins in the upsampled scores, by the stride of the last fusion."""
 
 
 def fcn(skips: int) -> Callable[[ModuleType, Tensor, NetworkSpec], Tensor]:
@@ -54,9 +59,10 @@ def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec, skips: int) -> Tensor
 
 def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec, skips: int) -> Tensor:
     require_backbone(spec, "vgg16")
-    require_multiples(spec, PAPER_STRIDE)
-    features = vgg16(K, image, parse_backbone(spec.backbone), PAPER_STRIDE)
-    x = conv_relu(K, features.last, PAPER_HEAD, "fc6", kernel=7)
+    # The first convolution pads by one pixel itself.
+    x = K.layers.ZeroPadding2D(PAPER_PADDING - 1, name="pad")(image)
+    features = vgg16(K, x, parse_backbone(spec.backbone), PAPER_STRIDE)
+    x = conv_relu(K, features.last, PAPER_HEAD, "fc6", kernel=7, padding="valid")
     x = K.layers.Dropout(0.5, name="drop6")(x)
     x = conv_relu(K, x, PAPER_HEAD, "fc7")
     x = K.layers.Dropout(0.5, name="drop7")(x)
@@ -66,14 +72,25 @@ def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec, skips: int) -> Tenso
         stride //= 2
         x = deconvolution(K, x, 2, f"upscore{skip}")
         finer = classifier(K, features.by_stride[stride], spec.num_classes, f"score_stride{stride}")
+        finer = crop_at(K, finer, SKIP_OFFSETS[stride], x.shape[1:3], f"crop_stride{stride}")
         x = K.layers.Add(name=f"fuse{skip}")([x, finer])
-    return deconvolution(K, x, stride, "logits")
+    x = deconvolution(K, x, stride, "upscore")
+    return crop_at(K, x, END_OFFSETS[stride], spec.size, "logits")
+
+
+def crop_at(K: ModuleType, x: Tensor, offset: int, size: tuple[int, int], name: str) -> Tensor:
+    """Cuts a map of `size` out of another, from row and column `offset` on."""
+    margins = [(offset, length - offset - kept) for length, kept in zip(x.shape[1:3], size, strict=True)]
+    return K.layers.Cropping2D(tuple(margins), name=name)(x)
 
 
 def deconvolution(K: ModuleType, x: Tensor, factor: int, name: str) -> Tensor:
-    """Learnable upsampling by an even factor, bilinear at first, each class on its own (PAMI 2017, section 4.3)."""
+    """Learnable upsampling by an even factor, bilinear at first, each class on its own (PAMI 2017, section 4.3).
+
+    n pixels become factor * (n + 1): the kernels of the first and the last reach beyond them.
+    """
     channels = x.shape[-1]
-    layer = K.layers.Conv2DTranspose(channels, 2 * factor, strides=factor, padding="same", use_bias=False, name=name)
+    layer = K.layers.Conv2DTranspose(channels, 2 * factor, strides=factor, use_bias=False, name=name)
     y = layer(x)
     layer.set_weights([bilinear_kernel(factor, channels)])
     return y

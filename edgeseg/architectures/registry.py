@@ -81,7 +81,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper=_FCN,
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
-        paper_figures=Figures(136_152_917, 111_264_399_360),
+        paper_figures=Figures(136_152_917, 190_194_856_704),
         edge_figures=Figures(804_667, 2_274_048_000),
     ),
     "fcn16s": Architecture(
@@ -90,7 +90,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper=_FCN,
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
-        paper_figures=Figures(134_815_994, 111_277_215_744),
+        paper_figures=Figures(134_815_994, 190_281_890_448),
         edge_figures=Figures(804_854, 2_275_948_800),
     ),
     "fcn8s": Architecture(
@@ -99,7 +99,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper=_FCN,
         paper_backbones=("vgg16",),
         paper_size=(512, 512),
-        paper_figures=Figures(134_489_759, 111_306_461_184),
+        paper_figures=Figures(134_489_759, 190_366_583_952),
         edge_figures=Figures(805_041, 2_283_552_000),
     ),
     "unet": Architecture(
@@ -186,15 +186,13 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def build_network(K: ModuleType, spec: NetworkSpec, *, batch_size: int | None = None, fixed_size: bool = True) -> Any:
+def build_network(K: ModuleType, spec: NetworkSpec, *, batch_size: int | None = None) -> Any:
     """Builds a network.
 
     Args:
         K: The module `keras` or `tf_keras`.
         spec: What to build.
         batch_size: A fixed batch size, as conversion wants it (1), or None for any.
-        fixed_size: Whether the input has the spec's height and width, or takes any that the stride divides (training
-            on crops).
 
     Returns:
         A `K.Model` from (batch, H, W, 3) float images to logits (batch, h, w, num_classes).
@@ -204,7 +202,6 @@ def build_network(K: ModuleType, spec: NetworkSpec, *, batch_size: int | None = 
     """
     if spec.architecture not in ARCHITECTURES:
         raise unknown_name("architecture", spec.architecture, ARCHITECTURES)
-    rows, columns = spec.size if fixed_size else (None, None)
-    image = K.Input(batch_shape=(batch_size, rows, columns, 3), name="image")
+    image = K.Input(batch_shape=(batch_size, *spec.size, 3), name="image")
     logits = ARCHITECTURES[spec.architecture].build(K, image, spec)
     return K.Model(image, logits, name=spec.architecture)

@@ -183,7 +183,7 @@ def test_deconvolution_starts_as_bilinear_upsampling():
         ("fcn8s", {"backbone": "resnet50_0.5"}, "resnet50 has no other width"),
         ("fcn8s", {"backbone": "mobilenetv2_9"}, "width 0.1 to 2"),
         ("fcn8s", {"form": "paper"}, "for the paper form of fcn8s: expected vgg16"),
-        ("fcn8s", {"form": "paper", "backbone": "vgg16", "height": 80}, "multiples of 32"),
+        ("deeplabv1", {"form": "paper", "backbone": "vgg16", "height": 100}, "multiples of 8"),
         ("deeplabv3", {"width": 128}, "dilation rate 18 exceeds the 4x8 map of stride 16"),
         ("deeplabv2", {"width": 128}, "dilation rate 12 exceeds the 4x8 map"),
         ("pspnet", {"form": "paper", "backbone": "resnet50"}, "map of stride 8 that divides by 6"),

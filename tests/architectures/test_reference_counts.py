@@ -95,6 +95,15 @@ def test_paper_form_equals_the_reference(architecture, backbone, count, size):
     assert network.output.shape == (1, *size, 21)
 
 
+def test_fcn_maps_have_the_sizes_of_the_authors_network():
+    """A picture of 500x500 through voc-fcn8s: padding, rounding up in pooling, crops (fcn.berkeleyvision.org)."""
+    network = paper_form("fcn8s", "vgg16", height=500, width=500)
+    sides = {layer.name: layer.output.shape[1] for layer in network.layers}
+    known = {"pool1": 349, "pool2": 175, "pool3": 88, "pool4": 44, "pool5": 22, "fc7": 16, "upscore1": 34, "fuse1": 34}
+    known |= {"upscore2": 70, "fuse2": 70, "upscore": 568, "logits": 500}
+    assert {name: sides[name] for name in known} == known
+
+
 def test_the_references_are_the_published_figures():
     assert fcn(4, 4, 16, skips=[512, 256]) == 134_489_759
     assert unet(1, 2) == 31_030_658  # the paper's network; 31.0 M
