@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach
@@ -24,6 +25,8 @@ from edgeseg.image import Float32, Uint8, fit
 from edgeseg.keras_model import KerasSegmenter, rebuild
 from edgeseg.postprocess import label_map
 from edgeseg.quantize.ptq import representative, span_input_range, tensors_digest
+from edgeseg.quantize.tuning import tune
+from edgeseg.runtime.interpreter import Interpreter
 from edgeseg.runtime.quiet import captured_output, telling
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.tflite.cost import flex_operators, float_operators
@@ -34,6 +37,7 @@ import tensorflow as tf
 import tf_keras
 
 Advance = Callable[[int, int], None]
+Notify = Callable[[str], None]
 
 AGREEMENT_IMAGES = 20
 """Pictures on which a file is compared with the network it came from."""
@@ -48,6 +52,7 @@ def convert(
     calibration_source: str,
     spec: InputSpec | None = None,
     advance: Advance | None = None,
+    notify: Notify = lambda line: None,
 ) -> tuple[bytes, ModelCard]:
     """Converts a float network.
 
@@ -59,7 +64,8 @@ def convert(
             recipe, agreement is measured on the first of them.
         calibration_source: Where they come from, for the card.
         spec: Another input size than the card's.
-        advance: Called with (done, total) calibration pictures.
+        advance: Called with (done, total) calibration pictures, then tuning steps.
+        notify: Called with a line about what tuning brought (see `quantize.tuning`).
 
     Returns:
         The file's bytes, card included, and that card.
@@ -82,7 +88,8 @@ def convert(
         if len(shown) < AGREEMENT_IMAGES:
             shown.append(image)
     span_input_range(tensors)
-    graph = run_converter(with_output(network, recipe), recipe, spec, tensors, advance)
+    with_result = with_output(network, recipe)
+    graph = run_converter(with_result, recipe, spec, tensors, advance)
     check_operators(parse_graph(graph), recipe)
     record = CalibrationRecord(source=calibration_source, count=len(tensors), digest=tensors_digest(tensors))
     converted = replace(
@@ -93,7 +100,18 @@ def convert(
         scores=(),
         name=card.name.replace(f"{card.input.height}x{card.input.width}", f"{spec.height}x{spec.width}"),
     )
-    agreement = measure_agreement(network, attach(graph, converted), spec, shown)
+    choices = ChoicesOf(network, spec, shown)
+    agreement = choices.agreement(attach(graph, converted))
+    if recipe.name == "int8_ptq":
+        reference = run_converter(with_result, replace(recipe, name="float32"), spec, [])
+        tuned = tune(graph, reference, tensors, spec, run_file, advance or (lambda done, total: None))
+        now = choices.agreement(attach(tuned, converted))
+        notify(
+            f"ranges and biases tuned: {now:.2%} agreement, {agreement:.2%} before"
+            if now > agreement
+            else f"ranges and biases are left as the converter set them: tuning brought no gain ({now:.2%} agreement)"
+        )
+        graph, agreement = (tuned, now) if now > agreement else (graph, agreement)
     converted = replace(converted, agreement=round(agreement, 6), graph_digest=digest(graph))
     return attach(graph, converted), converted
 
@@ -200,6 +218,15 @@ def _configure(
             converter.inference_output_type = tf.int8
 
 
+def run_file(content: bytes, inputs: Sequence[npt.NDArray[Any]]) -> Iterator[list[npt.NDArray[Any]]]:
+    """Runs a `.tflite` file on inputs of its own type without the batch; yields copies of its outputs for each."""
+    interpreter = Interpreter(content, threads=len(os.sched_getaffinity(0)))
+    for picture in inputs:
+        interpreter.view(interpreter.inputs[0])[:] = picture[None]
+        interpreter.invoke()
+        yield [interpreter.view(output).copy() for output in interpreter.outputs]
+
+
 def check_operators(graph: Graph, recipe: Recipe) -> None:
     """Refuses a graph that the recipe's devices could not run.
 
@@ -222,12 +249,28 @@ def _named(operators: Sequence[Operator]) -> str:
     return ", ".join(names[:5]) + more
 
 
-def measure_agreement(network: Any, file: bytes, spec: InputSpec, images: Sequence[Uint8]) -> float:
-    """Returns the fraction of pixels on which a file and the network it came from choose the same class."""
-    reference, segmenter = KerasSegmenter(network, spec), Segmenter(file)
-    same = []
-    for image in images:
-        theirs = segmenter.segment(image)
-        logits = reference.logits(image)
-        same.append(float(np.mean(label_map(logits, *logits.shape[:2]) == theirs)))
-    return float(np.mean(same))
+class ChoicesOf:
+    """What a float network chooses on some pictures, to compare files made of it with.
+
+    Args:
+        network: The network.
+        spec: Its input.
+        images: Blue-green-red pictures.
+    """
+
+    def __init__(self, network: Any, spec: InputSpec, images: Sequence[Uint8]) -> None:
+        reference = KerasSegmenter(network, spec)
+        self._images = images
+        self._label_maps = []
+        for image in images:
+            logits = reference.logits(image)
+            self._label_maps.append(label_map(logits, *logits.shape[:2]))
+
+    def agreement(self, file: bytes) -> float:
+        """Returns the fraction of pixels on which a file chooses the same class, at the logits' own resolution."""
+        segmenter = Segmenter(file)
+        same = [
+            float(np.mean(segmenter.segment(image) == chosen))
+            for image, chosen in zip(self._images, self._label_maps, strict=True)
+        ]
+        return float(np.mean(same))

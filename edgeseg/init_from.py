@@ -15,7 +15,6 @@ from edgeseg.card import InputSpec
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.image import fit, normalise
-from edgeseg.keras_model import load_model
 from edgeseg.tflite.graph import Subgraph, Tensor, read_graph
 
 MOBILENETV2_CONVOLUTIONS = 52
@@ -159,8 +158,8 @@ def backbone_layers(network: Any) -> list[Any]:
     return layers[: MOBILENETV2_CONVOLUTIONS - 1]
 
 
-def init_from_keras(network: Any, path: str | os.PathLike[str]) -> str:
-    """Gives a network the weights of those layers of a `.keras` file that have the same name and shapes.
+def init_from_keras(network: Any, donor: Any) -> str:
+    """Gives a network the weights of those layers of another that have the same name and shapes.
 
     All of them where the network is the same; the backbone where the architecture is another; everything but the
     classifier where the classes are others.
@@ -169,10 +168,8 @@ def init_from_keras(network: Any, path: str | os.PathLike[str]) -> str:
         How many layers were taken over, in words.
 
     Raises:
-        ModelFileError: The file is no Keras model.
         UsageError: No layer fits.
     """
-    donor, _ = load_model(path)
     theirs = {layer.name: layer.get_weights() for layer in donor.layers}
     wanted = [layer for layer in network.layers if layer.weights]
     taken = 0
@@ -182,7 +179,9 @@ def init_from_keras(network: Any, path: str | os.PathLike[str]) -> str:
             layer.set_weights(weights)
             taken += 1
     if not taken:
-        raise UsageError(f"no layer of {path} has the name and the shape of one of {network.name}: use its --backbone")
+        raise UsageError(
+            f"no layer of {donor.name} has the name and the shape of one of {network.name}: use its --backbone"
+        )
     return f"{taken} of {len(wanted)} layers"
 
 

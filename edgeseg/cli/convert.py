@@ -74,7 +74,7 @@ def command(
         advance = advancing(progress, "calibrating" if recipe.is_integer else "converting")
         content, converted = convert(
             network, card, recipe, spread(pictures, count), calibration_source=pictures.record_source, spec=spec,
-            advance=advance,
+            advance=advance, notify=lambda line: console.print(line, soft_wrap=True),
         )  # fmt: skip
     file = out or Path(f"{converted.name}_{recipe.name}.tflite")
     write_bytes(file, content)

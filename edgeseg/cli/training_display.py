@@ -34,7 +34,7 @@ def run_training(
     """Trains as the options say, with a live progress line; Ctrl-C says how to go on."""
     from edgeseg.data.layouts import open_dataset
     from edgeseg.init_from import init_from_imagenet, init_from_keras, init_from_tflite, matching_backbone
-    from edgeseg.keras_model import network_spec
+    from edgeseg.keras_model import load_model, network_spec
     from edgeseg.training import train
 
     if weights not in (None, "imagenet"):
@@ -59,7 +59,7 @@ def run_training(
         if tflite and init_from:
             init_from_tflite(network, init_from, backbone, spec, train_set)
         elif init_from:
-            taken = init_from_keras(network, init_from)
+            taken = init_from_keras(network, load_model(init_from)[0])
             console.print(f"{taken} start from {init_from}", soft_wrap=True, markup=False)
         elif weights:
             init_from_imagenet(network, backbone)
