@@ -145,7 +145,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_backbones=("resnet101", "vgg16"),
         paper_size=(512, 512),
         paper_figures=Figures(44_048_532, 183_588_880_384),
-        edge_figures=Figures(846_940, 2_382_566_400),
+        edge_figures=Figures(846_907, 2_382_566_400),
     ),
     "deeplabv2_multiscale": Architecture(
         build=deeplabv2_multiscale,
