@@ -81,7 +81,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What `train` reports after every step."""
+    """What `train` reports after every step; `val_miou` is the last that was measured."""
 
     epoch: int
     epochs: int
@@ -221,7 +221,7 @@ def train(
             losses.append(float(network.train_on_batch(images, labels)))
             if report:
                 mean = float(np.mean(losses[-50:]))
-                known = state.history[-1].get("val_miou") if state.history else None
+                known = next((row["val_miou"] for row in reversed(state.history) if row["val_miou"] is not None), None)
                 report(
                     Progress(
                         epoch=epoch, epochs=options.epochs, step=step + 1, steps=batches.steps, loss=mean,
