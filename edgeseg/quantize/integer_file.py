@@ -209,9 +209,12 @@ class IntegerFile:
         return np.frombuffer(data, np.int32).astype(np.int64)
 
     def _store(self, tensor: Any, values: npt.NDArray[Any]) -> None:
-        """Puts values into a buffer of their own: the converter lets equal constants share one."""
+        """Puts values into a tensor's buffer, or into one of its own: the converter lets equal constants share one."""
         limits = np.iinfo(np.int32)
-        buffer = copy.copy(self._model.buffers[tensor.buffer])
-        buffer.data = np.frombuffer(np.clip(values, limits.min, limits.max).astype(np.int32).tobytes(), np.uint8)
-        tensor.buffer = len(self._model.buffers)
-        self._model.buffers.append(buffer)
+        stored = np.frombuffer(np.clip(values, limits.min, limits.max).astype(np.int32).tobytes(), np.uint8)
+        buffer = self._model.buffers[tensor.buffer]
+        if sum(other.buffer == tensor.buffer for other in self._graph.tensors) > 1:
+            buffer = copy.copy(buffer)
+            tensor.buffer = len(self._model.buffers)
+            self._model.buffers.append(buffer)
+        buffer.data = stored
