@@ -67,4 +67,4 @@ def run_python(*words: object, timeout_s: float = 120, **environment: str) -> Fi
 
 def run_cli_process(*words: object, timeout_s: float = 120, **environment: str) -> Finished:
     """Runs `edgeseg WORDS...` in a process of its own: what a user's shell sees, C++ libraries' output included."""
-    return run_python("-m", "edgeseg.cli", *words, timeout_s=timeout_s, **environment)
+    return run_python("-m", "edgeseg", *words, timeout_s=timeout_s, **environment)

@@ -114,7 +114,7 @@ def test_a_signal_ends_cleanly_within_a_second(model, photos, tmp_path, number):
         "--record", tmp_path / "o.mp4", "--stats", tmp_path / "stats.json", "--events", tmp_path / "events.jsonl",
     ]  # fmt: skip
     running = subprocess.Popen(
-        [sys.executable, "-m", "edgeseg.cli", *map(str, words)], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-m", "edgeseg", *map(str, words)], env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     end = time.monotonic() + 30
     while count_lines(tmp_path / "events.jsonl") < 10:

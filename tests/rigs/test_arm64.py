@@ -61,7 +61,7 @@ def test_the_installed_wheel_gives_the_label_maps_of_this_machine(board: list[st
         there, here = work / f"{model}_there", work / f"{model}_here"
         run = ["run", model, "--source", work / "pictures", "--headless", "--threads", "1", "--save-labels"]
         on(board, f"{environment}/bin/edgeseg", *run, there)
-        subprocess.run([sys.executable, "-m", "edgeseg.cli", *map(str, run), here], check=True, timeout=300)
+        subprocess.run([sys.executable, "-m", "edgeseg", *map(str, run), here], check=True, timeout=300)
         names = sorted(p.name for p in here.iterdir())
         assert len(names) == 6
         assert names == sorted(p.name for p in there.iterdir())

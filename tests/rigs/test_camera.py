@@ -35,7 +35,7 @@ def on_camera(tmp_path: Path) -> Any:
     def run(options: tuple[str, ...], *words: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         command = [
             *shlex.split(prefix), "--out", out, *options, "--",
-            "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "edgeseg.cli",
+            "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "edgeseg",
             "run", model, "--camera", "0", "--headless",
             "--stats", out / "stats.json", "--events", out / "events.jsonl", *words,
         ]  # fmt: skip

@@ -91,7 +91,7 @@ def test_resuming_a_finished_training_tells_its_best_again(
 
 def test_a_kill_in_the_middle_of_an_epoch_leaves_whole_files(meadow_folder: Path, tmp_path: Path) -> None:
     command = [
-        sys.executable, "-m", "edgeseg.cli", "train", "--data", str(meadow_folder), "--out", str(tmp_path / "run"),
+        sys.executable, "-m", "edgeseg", "train", "--data", str(meadow_folder), "--out", str(tmp_path / "run"),
         "--backbone", "mobilenetv2_0.2", "--size", "64x96", "--batch", "2", "--epochs", "200",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
