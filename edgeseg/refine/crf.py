@@ -70,9 +70,7 @@ class CrfParams:
                 raise UsageError(f"CRF {name} is {getattr(self, name)}: expected a number >= 0")
 
 
-DEEPLAB = CrfParams(
-    appearance_weight=4.0, sigma_alpha=49.0, sigma_beta=5.0, smoothness_weight=3.0, sigma_gamma=3.0
-)
+DEEPLAB = CrfParams(appearance_weight=4.0, sigma_alpha=49.0, sigma_beta=5.0, smoothness_weight=3.0, sigma_gamma=3.0)
 """What DeepLab's authors released for PASCAL VOC: `run_densecrf.sh` of v1 and v2 (Bi_W 4, Bi_XY_STD 49, Bi_RGB_STD 5,
 POS_W 3, POS_XY_STD 3), inside the ranges they searched (Chen et al., "DeepLab", PAMI 2018, section 4.1)."""
 KRAEHENBUEHL = CrfParams(
