@@ -19,11 +19,10 @@ import numpy.typing as npt
 
 from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach
-from edgeseg.errors import ConversionError
+from edgeseg.errors import ConversionError, UsageError
 from edgeseg.files import digest
 from edgeseg.image import Float32, Uint8, fit
 from edgeseg.keras_model import KerasSegmenter, rebuild
-from edgeseg.postprocess import label_map
 from edgeseg.quantize.ptq import representative, span_input_range, tensors_digest
 from edgeseg.quantize.tuning import tune
 from edgeseg.runtime.interpreter import Interpreter
@@ -165,9 +164,15 @@ def _is_softmax(layer: Any) -> bool:
 
 
 def with_output(network: Any, recipe: Recipe) -> Any:
-    """Lets a network give class ids (1, h, w) instead of logits where the recipe asks for labels."""
+    """Lets a network give class ids (1, h, w) instead of logits where the recipe asks for labels.
+
+    Raises:
+        UsageError: It has one channel.
+    """
     if recipe.output == "logits":
         return network
+    if network.output_shape[-1] < 2:
+        raise UsageError("--output labels with a network of one channel: its class is a threshold, use --output logits")
     namespace = _namespace(network)
     argmax = namespace.layers.Lambda(lambda logits: tf.argmax(logits, -1, output_type=tf.int32), name="labels")
     return namespace.Model(network.input, argmax(network.output))
@@ -261,10 +266,7 @@ class ChoicesOf:
     def __init__(self, network: Any, spec: InputSpec, images: Sequence[Uint8]) -> None:
         reference = KerasSegmenter(network, spec)
         self._images = images
-        self._label_maps = []
-        for image in images:
-            logits = reference.logits(image)
-            self._label_maps.append(label_map(logits, *logits.shape[:2]))
+        self._label_maps = [reference.segment(image) for image in images]
 
     def agreement(self, file: bytes) -> float:
         """Returns the fraction of pixels on which a file chooses the same class, at the logits' own resolution."""

@@ -18,8 +18,8 @@ from edgeseg.architectures.registry import build_network
 from edgeseg.card import InputSpec, ModelCard
 from edgeseg.card_file import read_model, write_model
 from edgeseg.errors import ModelFileError
-from edgeseg.image import Float32, Uint8, fit, normalise
-from edgeseg.postprocess import label_map, probabilities
+from edgeseg.image import Float32, Uint8, fit, normalise, resize_label_map
+from edgeseg.postprocess import binary_label_map, label_map, probabilities
 
 
 def network_spec(card: ModelCard) -> NetworkSpec:
@@ -96,13 +96,19 @@ class KerasSegmenter:
     """Segments pictures with a float Keras network, the way `runtime.Segmenter` does with a file.
 
     Args:
-        model: From normalised (1, H, W, 3) to logits (1, h, w, classes).
+        model: From normalised (1, H, W, 3) to logits (1, h, w, classes); of one channel, class 1 is where it is above
+            0.5 behind a sigmoid, above 0 without one.
         spec: Its input.
     """
 
     def __init__(self, model: Any, spec: InputSpec) -> None:
         self.input = spec
         self._model = model
+        last = model
+        while getattr(last, "layers", None):  # networks may hold networks
+            last = last.layers[-1]
+        activation = getattr(last, "activation", None)
+        self._threshold = 0.5 if getattr(activation, "__name__", "") == "sigmoid" else 0.0
 
     def logits(self, image: Uint8) -> npt.NDArray[np.float32]:
         """Returns the logits (h, w, classes) of a blue-green-red picture of any size."""
@@ -110,9 +116,14 @@ class KerasSegmenter:
         logits: npt.NDArray[np.float32] = keras.ops.convert_to_numpy(self._model(batch, training=False))[0]
         return logits
 
-    def segment(self, image: Uint8, height: int, width: int) -> Uint8:
-        """Returns the label map of a picture at height x width."""
-        return label_map(self.logits(image), height, width)
+    def segment(self, image: Uint8, height: int | None = None, width: int | None = None) -> Uint8:
+        """Returns the label map of a picture, at the logits' own size or at height x width."""
+        logits = self.logits(image)
+        if height is None or width is None:
+            height, width = logits.shape[:2]
+        if logits.shape[2] == 1:
+            return resize_label_map(binary_label_map(logits, self._threshold), height, width)
+        return label_map(logits, height, width)
 
     def probabilities(self, image: Uint8, height: int, width: int) -> Float32:
         """Returns the class probabilities (height, width, classes) of a picture."""

@@ -43,9 +43,10 @@ def load_float_model(
     outputs = network.output_shape
     if not isinstance(outputs, tuple) or len(outputs) != 4:
         raise UsageError(f"{path} gives {outputs}, expected logits (batch, height, width, classes)")
-    names = load_labels(labels) if labels else numbered_labels(outputs[3])
-    if names.num_classes != outputs[3]:
-        raise UsageError(f"{labels} names {names.num_classes} classes, {path} gives {outputs[3]}")
+    count = max(2, outputs[3])  # one channel tells two classes apart
+    names = load_labels(labels) if labels else numbered_labels(count)
+    if names.num_classes != count:
+        raise UsageError(f"{labels} names {names.num_classes} classes, {path} gives {count}")
     height, width = shape[1] or 0, shape[2] or 0
     console.print(f"{path} has no card: assuming (pixel - {mean:g}) / {std:g} and {names.num_classes} classes")
     if not height or not width:

@@ -205,3 +205,32 @@ def test_convert_from_the_command_line_writes_one_whole_file(
     refused = cli("convert", tmp_path / "net.keras", "--int8", "-o", tmp_path / "other.tflite")
     assert "--calibration" in refused.error
     assert not (tmp_path / "other.tflite").exists()
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", None])
+def test_a_network_of_one_channel_tells_two_classes_apart(
+    activation: str | None, meadow: Meadow, cli: Any, tmp_path: Path
+) -> None:
+    """Somebody's binary network, without a card: redder than the rest is class 1."""
+    import keras
+
+    image = keras.Input((64, 96, 3))
+    network = keras.Model(image, keras.layers.Conv2D(1, 1, activation=activation)(image))
+    network.set_weights([np.array([[[[4.0], [-2.0], [-2.0]]]], np.float32), np.array([-1.0], np.float32)])
+    network.save(tmp_path / "binary.h5")
+    file, pictures = tmp_path / "binary.tflite", meadow[0].images[0].parent
+    arguments = ("convert", tmp_path / "binary.h5", "--int8", "--calibration", pictures, "-o", file)
+    done = cli(*arguments)
+    assert done.exit_code == 0, done.stderr
+    segmenter = Segmenter(file)
+    assert segmenter.labels.num_classes == 2
+    assert segmenter.card is not None
+    assert segmenter.card.agreement is not None
+    assert segmenter.card.agreement > 0.99
+    found, truth = zip(*((segmenter.segment(picture), labels) for picture, labels in meadow[1]), strict=True)
+    same = (np.stack(found) == (np.stack(truth) == 2))[np.stack(truth) != 255]
+    assert same.mean() > 0.98
+
+    refused = cli(*arguments, "--output", "labels")
+    assert refused.exit_code == 1
+    assert "--output labels with a network of one channel" in refused.stderr
