@@ -103,10 +103,10 @@ def convert(
     agreement = choices.agreement(attach(graph, converted))
     if recipe.name == "int8_ptq":
         reference = run_converter(with_result, replace(recipe, name="float32"), spec, [])
-        tuned = tune(graph, reference, tensors, spec, run_file, advance or (lambda done, total: None))
+        tuned, biases = tune(graph, reference, tensors, spec, run_file, advance or (lambda done, total: None))
         now = choices.agreement(attach(tuned, converted))
         notify(
-            f"ranges and biases tuned: {now:.2%} agreement, {agreement:.2%} before"
+            f"ranges and {biases} biases tuned: {now:.2%} agreement, {agreement:.2%} before"
             if now > agreement
             else f"ranges and biases are left as the converter set them: tuning brought no gain ({now:.2%} agreement)"
         )

@@ -4,7 +4,7 @@ He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, 
 
 Integer units (dot-product instructions, the Edge TPU's array) multiply many channels at once. A dense 3x3 convolution
 keeps them busy; a depthwise one, which has a single channel to sum over, runs no faster in int8 than in float32. So
-this network of dense convolutions does more multiply-accumulates than a MobileNetV2 in less time, and gains more than
+this network of dense convolutions does more multiply-accumulates than a MobileNetV2 in less time, and gains
 three times from int8 where MobileNetV2 at half width gains two (`benchmarks/edge_forms.py`).
 """
 

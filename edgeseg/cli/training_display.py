@@ -42,9 +42,10 @@ def run_training(
     if weights and init_from:
         raise UsageError("--weights and --init-from were both given: choose one")
     tflite = init_from is not None and init_from.suffix == ".tflite"
-    if backbone is None and init_from is not None:
-        donor = None if tflite else read_model(init_from)[1]
-        backbone = matching_backbone(init_from) if tflite else donor.backbone if donor else None
+    if backbone is None and tflite and init_from:
+        backbone = matching_backbone(init_from)
+    elif backbone is None and init_from and (donor := read_model(init_from)[1]):
+        backbone = donor.backbone
     backbone = backbone or DEFAULT_BACKBONE
     train_set, val_set = (open_dataset(data, split, layout) for split in splits)
     spec = InputSpec(height=size[0], width=size[1])

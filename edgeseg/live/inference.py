@@ -81,7 +81,7 @@ class Inference:
         self._pool: SimpleQueue[Packet] = SimpleQueue()
         self._primed = not live
         self._idle: SimpleQueue[Segmenter] = SimpleQueue()
-        twin = segmenter.twin()
+        twin = segmenter.twin() if replace is None else None
         self._twofold = twin is not None
         self._in_any_order = refine is None and smooth is None  # smoothing must see the frames one after the other
         self._counting = threading.Lock()

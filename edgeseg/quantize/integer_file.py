@@ -85,15 +85,10 @@ class IntegerFile:
         ]
 
     @property
-    def output(self) -> int:
-        """The tensor that the network's last operator gives."""
-        return int(self._graph.outputs[0])
-
-    @property
     def logits(self) -> int:
         """The tensor of scores: the output, or what the argmax at the end reads."""
         last = self.operators[-1]
-        return last.inputs[0] if last.name == "ARG_MAX" else self.output
+        return last.inputs[0] if last.name == "ARG_MAX" else int(self._graph.outputs[0])
 
     def content(self, outputs: Sequence[int] | None = None, operators: int | None = None) -> bytes:
         """Packs the file.

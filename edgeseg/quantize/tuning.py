@@ -41,7 +41,7 @@ Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[An
 
 def tune(
     content: bytes, reference: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: Run, advance: Advance
-) -> bytes:
+) -> tuple[bytes, int]:
     """Tunes an int8 file.
 
     Args:
@@ -53,7 +53,7 @@ def tune(
         advance: Called with (done, total) steps.
 
     Returns:
-        The file with other ranges and biases.
+        The file with other ranges and biases, and how many biases: 0 where the float file's graph is another.
     """
     file, floating = IntegerFile(content), IntegerFile(reference)
     pairs = matching_convolutions(file, floating)
@@ -70,7 +70,7 @@ def tune(
         advance(done, total)
     narrow_logits(file, run, some)
     advance(total, total)
-    return file.content()
+    return file.content(), len(pairs)
 
 
 def narrow_activations(file: IntegerFile, run: Run, tensors: Sequence[Uint8]) -> None:

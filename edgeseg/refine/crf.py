@@ -40,8 +40,8 @@ class CrfParams:
 
     The defaults were chosen, as DeepLab's authors chose theirs for PASCAL VOC, by cross-validation: on 17 pictures of
     CamVid's validation split, with a network of stride-4 logits, whose poles and signs a stronger field wipes out, and
-    one of stride 16. Colours reach as far as in DeepLab, positions less, and both weigh half as much. The papers' own
-    parameters are `DEEPLAB` and `KRAEHENBUEHL`.
+    one of stride 16. Colours reach as far as in DeepLab, positions a little less, and both kernels weigh less. The
+    papers' own parameters are `DEEPLAB` and `KRAEHENBUEHL`.
 
     Attributes:
         appearance_weight: w1, >= 0.

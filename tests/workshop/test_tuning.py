@@ -106,11 +106,12 @@ def test_another_scale_changes_no_result(files: Any) -> None:
 def test_tuning_comes_nearer_to_the_float_network(files: Any) -> None:
     content, reference, tensors, card = files
     steps: list[tuple[int, int]] = []
-    tuned = tune(content, reference, tensors, card.input, run, lambda done, total: steps.append((done, total)))
+    tuned, biases = tune(content, reference, tensors, card.input, run, lambda done, total: steps.append((done, total)))
     floats = [normalise(tensor, card.input) for tensor in tensors]
     wanted = logits(reference, floats).argmax(-1)
     agreement = [np.mean(logits(c, tensors).argmax(-1) == wanted) for c in (content, tuned)]
     assert agreement[1] > agreement[0]
+    assert biases > 10
     assert steps[-1][0] == steps[-1][1] == len(steps)
 
     floating = IntegerFile(reference)
@@ -126,7 +127,7 @@ def test_tuning_comes_nearer_to_the_float_network(files: Any) -> None:
 
 def test_the_graph_stays(files: Any) -> None:
     content, reference, tensors, card = files
-    tuned = tune(content, reference, tensors, card.input, run, lambda done, total: None)
+    tuned, _ = tune(content, reference, tensors, card.input, run, lambda done, total: None)
     before, after = parse_graph(content), parse_graph(tuned)
     assert [op.op for op in after.main.operators] == [op.op for op in before.main.operators]
     assert coverage(after) == coverage(before)
@@ -145,7 +146,9 @@ def test_biases_stay_where_the_float_graph_is_another(files: Any) -> None:
     keras.utils.set_random_seed(7)
     stranger = build_network(tf_keras, network_spec(card), batch_size=1)
     other = run_converter(stranger, Recipe(name="float32"), card.input, [])
-    tuned = IntegerFile(tune(content, other, tensors, card.input, run, lambda done, total: steps.append((done, total))))
+    changed, biases = tune(content, other, tensors, card.input, run, lambda done, total: steps.append((done, total)))
+    assert biases == 0
+    tuned = IntegerFile(changed)
     before = IntegerFile(content)
     assert len(steps) == 2
     for number, op in enumerate(before.operators):
