@@ -13,14 +13,14 @@ import time
 
 import cv2
 
-from edgeseg.data import synthetic
+from edgeseg.synth import aerial
 
 
 def render(index: int) -> float:
     """Renders one picture; returns the processor time, seconds."""
     cv2.setNumThreads(1)
     start = time.process_time()
-    synthetic.render(index, seed=0, height=256, width=320)
+    aerial.render(index, seed=0, height=256, width=320)
     return time.process_time() - start
 
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     )
     from edgeseg.image import colorize, read_image, read_label_map, write_image
     from edgeseg.measure.benchmark import benchmark
-    from edgeseg.measure.evaluate import evaluate
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
     from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.scoring.evaluate import evaluate
 
 # === Where each public name lives ===
 _HOMES = {
@@ -47,7 +47,7 @@ _HOMES = {
     ),
     "edgeseg.image": ("colorize", "read_image", "read_label_map", "write_image"),
     "edgeseg.measure.benchmark": ("benchmark",),
-    "edgeseg.measure.evaluate": ("evaluate",),
+    "edgeseg.scoring.evaluate": ("evaluate",),
     "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
     "edgeseg.runtime.segmenter": ("Segmenter",),
 }  # fmt: skip

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from edgeseg import zoo
-from edgeseg.data import synthetic
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import ModelFileError, UsageError
-from edgeseg.measure.evaluate import evaluate
 from edgeseg.metrics import confusion_matrix, miou
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.scoring.evaluate import evaluate
+from edgeseg.synth import aerial
 from edgeseg.tflite.cost import float_operators
 from edgeseg.tflite.graph import read_graph
 
@@ -43,7 +43,7 @@ def test_the_default_model_segments_new_worlds_about_as_well_as_its_card_says() 
     assert segmenter.card is not None
     total = np.zeros((segmenter.labels.num_classes,) * 2, np.int64)
     for index in range(24):
-        image, truth = synthetic.render(index, seed=12345, height=256, width=320)
+        image, truth = aerial.render(index, seed=12345, height=256, width=320)
         predicted = segmenter.segment(image, 256, 320, sharp=True)
         total += confusion_matrix(truth, predicted, segmenter.labels.num_classes)
     assert miou(total) > segmenter.card.scores[0].miou - 0.1

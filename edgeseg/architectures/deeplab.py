@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from types import ModuleType
 
-from edgeseg.architectures.backbones import build_backbone
+from edgeseg.architectures.backbones.registry import build_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, separable_conv_bn, upsample
 from edgeseg.architectures.network import NetworkSpec, require_multiples
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from edgeseg.architectures.backbones import build_backbone, parse_backbone
+from edgeseg.architectures.backbones.classic import resnet, vgg16
+from edgeseg.architectures.backbones.registry import build_backbone, parse_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, separable_conv_bn
-from edgeseg.architectures.classic_backbones import resnet, vgg16
 from edgeseg.architectures.deeplab import EDGE_WIDTHS, PAPER_WIDTHS, atrous_rates, separable_aspp
 from edgeseg.architectures.network import NetworkSpec, require_backbone, require_dilation, require_multiples
 from edgeseg.errors import UsageError

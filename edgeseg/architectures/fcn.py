@@ -15,9 +15,9 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.architectures.backbones import build_backbone, parse_backbone
+from edgeseg.architectures.backbones.classic import vgg16
+from edgeseg.architectures.backbones.registry import build_backbone, parse_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, upsample
-from edgeseg.architectures.classic_backbones import vgg16
 from edgeseg.architectures.network import NetworkSpec, require_backbone
 
 EDGE_HEAD = 256

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from edgeseg.architectures.backbones import build_backbone, parse_backbone
+from edgeseg.architectures.backbones.classic import vgg16
+from edgeseg.architectures.backbones.registry import build_backbone, parse_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu
-from edgeseg.architectures.classic_backbones import vgg16
 from edgeseg.architectures.deeplab_classic import LARGE_FOV_RATE, PAPER_HEAD, PAPER_STRIDE
 from edgeseg.architectures.network import NetworkSpec, require_backbone, require_dilation, require_multiples
 

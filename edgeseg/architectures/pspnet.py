@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from edgeseg.architectures.backbones import build_backbone, parse_backbone
+from edgeseg.architectures.backbones.classic import resnet
+from edgeseg.architectures.backbones.registry import build_backbone, parse_backbone
 from edgeseg.architectures.blocks import Tensor, activate, classifier, conv_bn, separable_conv_bn, upsample
-from edgeseg.architectures.classic_backbones import resnet
 from edgeseg.architectures.network import NetworkSpec, require_backbone
 from edgeseg.errors import UsageError
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from edgeseg.architectures.backbones import build_backbone
+from edgeseg.architectures.backbones.registry import build_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, upsample
 from edgeseg.architectures.network import NetworkSpec, require_backbone, require_multiples
 from edgeseg.errors import UsageError

@@ -17,7 +17,7 @@ def command(json: JsonOption = None) -> None:
       edgeseg archs
       edgeseg archs --json
     """  # noqa: D301
-    from edgeseg.architectures.backbones import BACKBONES, OF_ONE_WIDTH
+    from edgeseg.architectures.backbones.registry import BACKBONES, OF_ONE_WIDTH
     from edgeseg.architectures.registry import ARCHITECTURES, EDGE_REFERENCE, PAPER_CLASSES, Figures
 
     def millions(figures: Figures | None) -> tuple[str, str]:

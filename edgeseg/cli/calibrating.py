@@ -20,11 +20,11 @@ def open_calibration_for(card: ModelCard, recipe: Recipe, source: str | None, da
     Raises:
         UsageError: None was named, and pictures of another kind would set wrong ranges.
     """
-    from edgeseg.data import synthetic
     from edgeseg.data.calibration import open_calibration
+    from edgeseg.synth import aerial
 
     trained_on = card.training.dataset.split("/")[0] if card.training else "unknown pictures"
-    if source is None and recipe.name == "int8_ptq" and trained_on != synthetic.NAME:
+    if source is None and recipe.name == "int8_ptq" and trained_on != aerial.NAME:
         raise UsageError(
             f"{card.name} was trained on {trained_on}: name pictures of that kind with --calibration (a folder, a glob "
             "or a manifest), 50 to 200 of them"

@@ -37,7 +37,7 @@ def command(
       edgeseg compile model.tflite -o compiled --timeout 600
       edgeseg compile model.tflite --compiler ~/edgetpu_compiler --json
     """  # noqa: D301
-    from edgeseg.tflite.edgetpu_compiler import compile_model
+    from edgeseg.tflite.edgetpu.compiler import compile_model
 
     done = compile_model(file, out, compiler=compiler, timeout_s=timeout, multiple_subgraphs=multiple_subgraphs)
     report, differences = done.report, done.differences

@@ -53,7 +53,7 @@ def command(
     from edgeseg.card import Recipe
     from edgeseg.cli.calibrating import open_calibration_for, spread
     from edgeseg.cli.models_option import load_float_model
-    from edgeseg.convert import AGREEMENT_IMAGES, convert
+    from edgeseg.conversion.convert import AGREEMENT_IMAGES, convert
     from edgeseg.files import check_writable, write_bytes
 
     recipe = Recipe(name=recipe_name, output=output, target=target)  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ def command(
 
 def unmapped_on_edgetpu(content: bytes) -> list[str]:
     """Returns one line for each operator that the Edge TPU would leave to the CPU, with the reason and the remedy."""
-    from edgeseg.tflite.edgetpu import predict
+    from edgeseg.tflite.edgetpu.predict import predict
     from edgeseg.tflite.graph import parse_graph
 
     graph = parse_graph(content)

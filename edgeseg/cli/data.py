@@ -44,13 +44,13 @@ def synth(
       edgeseg data synth aerial --count 0 --flight flight.mp4 --frames 600 --size 480x640
     """  # noqa: D301
     from edgeseg.cli.options import parse_size
-    from edgeseg.data import synthetic
     from edgeseg.data.synthetic_set import Written, write_flight, write_set
     from edgeseg.errors import unknown_name
+    from edgeseg.synth import aerial
 
     height, width = parse_size(size)
-    if split not in (*synthetic.SPLITS, "both"):
-        raise unknown_name("split", split, (*synthetic.SPLITS, "both"))
+    if split not in (*aerial.SPLITS, "both"):
+        raise unknown_name("split", split, (*aerial.SPLITS, "both"))
     counts = {"train": count, "val": -(-count // 5)} if split == "both" else {split: count}
     with progress_bar() as progress:
         if count or flight is None:
@@ -64,7 +64,7 @@ def synth(
                 advance=advancing(progress, "pictures"),
             )
             console.print(
-                f"{out}: {done.written} pictures written, {done.kept} were there; {', '.join(synthetic.LABELS.names)}"
+                f"{out}: {done.written} pictures written, {done.kept} were there; {', '.join(aerial.LABELS.names)}"
             )
         else:  # the flight alone
             done = Written(written=0, kept=0)
@@ -88,7 +88,7 @@ def synth(
             "kept": done.kept,
             "size": f"{height}x{width}",
             "seed": seed,
-            "classes": list(synthetic.LABELS.names),
+            "classes": list(aerial.LABELS.names),
             "flight": None if flight is None else str(flight),
         },
         json,

@@ -10,7 +10,7 @@ import typer
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 
 if TYPE_CHECKING:
-    from edgeseg.measure.evaluate import Evaluation
+    from edgeseg.scoring.evaluate import Evaluation
 
 
 def command(
@@ -47,7 +47,7 @@ def command(
     from edgeseg.cli.refining import open_refiner
     from edgeseg.data.layouts import open_dataset
     from edgeseg.errors import UsageError
-    from edgeseg.measure.evaluate import evaluate
+    from edgeseg.scoring.evaluate import evaluate
 
     if record and refine:
         raise UsageError("--record with --refine: the card tells what the network scores on its own, leave one out")

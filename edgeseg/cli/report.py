@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from edgeseg.card import ModelCard
     from edgeseg.image import Uint8
     from edgeseg.measure.benchmark import Benchmark
-    from edgeseg.measure.evaluate import Evaluation
     from edgeseg.report.results import Report, Result
+    from edgeseg.scoring.evaluate import Evaluation
 
 
 def command(
@@ -52,11 +52,11 @@ def command(
     from edgeseg.files import check_writable
     from edgeseg.host import host_info
     from edgeseg.measure.benchmark import benchmark
-    from edgeseg.measure.evaluate import evaluate
     from edgeseg.report.examples import make_examples
     from edgeseg.report.record import report_record
     from edgeseg.report.results import Report
     from edgeseg.report.write import write_report
+    from edgeseg.scoring.evaluate import evaluate
 
     dataset = open_dataset(data, split, layout)
     opened = [

@@ -54,8 +54,8 @@ def command(
 
     quiet_tensorflow()
     from edgeseg.cli.training_display import run_training
-    from edgeseg.data.augment import Augmentation
-    from edgeseg.training import TrainingOptions
+    from edgeseg.training.augmentation import Augmentation
+    from edgeseg.training.fit import TrainingOptions
 
     options = TrainingOptions(
         epochs=epochs, batch_size=batch, crop=parse_size(crop) if crop else None, learning_rate=lr,

@@ -33,9 +33,14 @@ def run_training(
 ) -> ModelCard:
     """Trains as the options say, with a live progress line; Ctrl-C says how to go on."""
     from edgeseg.data.layouts import open_dataset
-    from edgeseg.init_from import init_from_imagenet, init_from_keras, init_from_tflite, matching_backbone
     from edgeseg.keras_model import load_model, network_spec
-    from edgeseg.training import train
+    from edgeseg.training.fit import train
+    from edgeseg.training.initial_weights import (
+        init_from_imagenet,
+        init_from_keras,
+        init_from_tflite,
+        matching_backbone,
+    )
 
     if weights not in (None, "imagenet"):
         raise UsageError(f"--weights {weights}: expected imagenet")

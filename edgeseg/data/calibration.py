@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg.data import synthetic
 from edgeseg.data.dataset import check_folder
 from edgeseg.data.folder import pictures_in
 from edgeseg.errors import DataError, unknown_name
 from edgeseg.files import digest, file_digest
 from edgeseg.image import IMAGE_SUFFIXES, Uint8, read_image
+from edgeseg.synth import aerial
 
 DEFAULT = "synthetic-aerial"
 LEVEL_TOLERANCE = 0.5
@@ -87,7 +87,7 @@ class CalibrationSet:
                 )
             yield read_image(path)
         for index in range(self.rendered):
-            image, _ = synthetic.render(index, seed=self.seed, height=self.size[0], width=self.size[1])
+            image, _ = aerial.render(index, seed=self.seed, height=self.size[0], width=self.size[1])
             level = float(image.mean())
             if self.levels and abs(level - self.levels[index]) > LEVEL_TOLERANCE:
                 raise DataError(
@@ -117,7 +117,7 @@ def open_calibration(
     """
     source = DEFAULT if source is None else source
     kind, _, number = source.partition(":")
-    if kind == synthetic.NAME and not Path(source).exists():
+    if kind == aerial.NAME and not Path(source).exists():
         return _synthetic(number, size)
     path = manifest_path(source)
     if path is not None:
@@ -133,7 +133,7 @@ def open_calibration(
         return CalibrationSet(record_source=f"file {place.name}", files=(place,))
     if os.sep in source or place.suffix:
         raise DataError(f"calibration set {source}: no such file or folder")
-    raise unknown_name("calibration set", source, [*calibration_names(), synthetic.NAME])
+    raise unknown_name("calibration set", source, [*calibration_names(), aerial.NAME])
 
 
 def calibration_names() -> list[str]:
@@ -170,12 +170,12 @@ def files_manifest(name: str, root: Path, files: Sequence[Path], licence: str) -
 
 def synthetic_manifest(name: str, seed: int, count: int, size: tuple[int, int], licence: str) -> dict[str, Any]:
     """Makes a manifest that pins `count` pictures of the synthetic set's train split of `seed`."""
-    pinned = CalibrationSet(record_source=name, seed=synthetic.split_seed(seed, "train"), size=size, rendered=count)
+    pinned = CalibrationSet(record_source=name, seed=aerial.split_seed(seed, "train"), size=size, rendered=count)
     manifest: dict[str, Any] = {
         "name": name,
         "kind": "synthetic",
         "licence": licence,
-        "renderer": synthetic.VERSION,
+        "renderer": aerial.VERSION,
         "seed": seed,
         "split": "train",
         "count": count,
@@ -199,7 +199,7 @@ def _synthetic(number: str, size: tuple[int, int] | None) -> CalibrationSet:
     return CalibrationSet(
         record_source=f"synthetic:{count}",
         licence="rendered, free of rights",
-        seed=synthetic.split_seed(0, "train"),
+        seed=aerial.split_seed(0, "train"),
         size=size or (256, 320),
         rendered=count,
     )
@@ -218,16 +218,16 @@ def _from_manifest(path: Path, data: str | os.PathLike[str] | None, size: tuple[
             raise DataError(f"calibration set {name} needs {missing}, which is not there: check the data folder {root}")
         digests = tuple(str(value) for value in manifest["files"].values())
         return CalibrationSet(record_source=name, licence=licence, files=files, digests=digests)
-    if manifest.get("renderer") != synthetic.VERSION:
+    if manifest.get("renderer") != aerial.VERSION:
         raise DataError(
-            f"calibration set {name} is of renderer {manifest.get('renderer')}, this edgeseg has {synthetic.VERSION}: "
+            f"calibration set {name} is of renderer {manifest.get('renderer')}, this edgeseg has {aerial.VERSION}: "
             "use the manifest that came with it"
         )
     own = int(manifest["size"][0]), int(manifest["size"][1])
     return CalibrationSet(
         record_source=name,
         licence=licence,
-        seed=synthetic.split_seed(int(manifest["seed"]), str(manifest.get("split", "train"))),
+        seed=aerial.split_seed(int(manifest["seed"]), str(manifest.get("split", "train"))),
         size=size or own,
         rendered=int(manifest["count"]),
         levels=tuple(float(level) for level in manifest.get("levels", ())) if size in (None, own) else (),

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 import cv2
 
-from edgeseg.data import synthetic
 from edgeseg.data.folder import LABELS_FILE, labels_json
 from edgeseg.errors import DataError, OutputError
 from edgeseg.files import ensure_folder, replacing, write_json
 from edgeseg.image import Uint8, read_image, read_label_map, write_image
+from edgeseg.synth import aerial
 
 RECORD_FILE = "synthetic.json"
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
@@ -78,17 +78,17 @@ def write_set(
         UsageError: An unknown split, a negative seed or a size below 16.
     """
     folder = ensure_folder(out)
-    synthetic.check(height, width, seed, 0)
-    record = {"set": synthetic.NAME, "renderer": synthetic.VERSION, "seed": seed, "size": f"{height}x{width}"}
+    aerial.check(height, width, seed, 0)
+    record = {"set": aerial.NAME, "renderer": aerial.VERSION, "seed": seed, "size": f"{height}x{width}"}
     _check_record(folder / RECORD_FILE, record)
     write_json(folder / RECORD_FILE, record)
-    write_json(folder / LABELS_FILE, labels_json(synthetic.NAME, synthetic.LABELS))
+    write_json(folder / LABELS_FILE, labels_json(aerial.NAME, aerial.LABELS))
     pictures = [
         _Picture(
             out=str(folder),
             split=split,
             index=index,
-            seed=synthetic.split_seed(seed, split),
+            seed=aerial.split_seed(seed, split),
             height=height,
             width=width,
         )
@@ -113,7 +113,7 @@ def write_flight(
     workers: int | None = None,
     advance: Advance | None = None,
 ) -> None:
-    """Writes `synthetic.flight` as a video of `synthetic.FLIGHT_FPS` frames a second.
+    """Writes `aerial.flight` as a video of `aerial.FLIGHT_FPS` frames a second.
 
     Args:
         video: A name that ends in .mp4, .avi or .mkv.
@@ -126,15 +126,15 @@ def write_flight(
 
     Raises:
         OutputError: The name ends otherwise, or this OpenCV cannot write such a video.
-        UsageError: As `synthetic.flight`.
+        UsageError: As `aerial.flight`.
     """
     codec = _CODECS.get(Path(video).suffix.lower())
     if codec is None:
         raise OutputError(f"cannot write {video}: expected a name that ends in {', '.join(_CODECS)}")
-    tasks = [(shot, height, width) for shot in synthetic.flight_shots(frames, seed=seed, height=height, width=width)]
+    tasks = [(shot, height, width) for shot in aerial.flight_shots(frames, seed=seed, height=height, width=width)]
     with replacing(video) as temporary:
         writer = cv2.VideoWriter(
-            str(temporary), cv2.VideoWriter.fourcc(*codec), float(synthetic.FLIGHT_FPS), (width, height)
+            str(temporary), cv2.VideoWriter.fourcc(*codec), float(aerial.FLIGHT_FPS), (width, height)
         )
         if not writer.isOpened():
             raise OutputError(f"cannot write {video}: this OpenCV has no {codec} encoder; try a name ending in .avi")
@@ -170,7 +170,7 @@ def _write_picture(picture: _Picture) -> bool:
     label_path = Path(picture.out, "labels", picture.split, f"{name}.png")
     if _is_whole(image_path, label_path, (picture.height, picture.width)):
         return False
-    image, label_map = synthetic.render(picture.index, seed=picture.seed, height=picture.height, width=picture.width)
+    image, label_map = aerial.render(picture.index, seed=picture.seed, height=picture.height, width=picture.width)
     write_image(image_path, image)
     write_image(label_path, label_map)
     return True
@@ -185,9 +185,9 @@ def _is_whole(image_path: Path, label_path: Path, size: tuple[int, int]) -> bool
         return False
 
 
-def _shoot(task: tuple[synthetic.Shot, int, int]) -> Uint8:
+def _shoot(task: tuple[aerial.Shot, int, int]) -> Uint8:
     shot, height, width = task
-    return synthetic.shoot(shot, height=height, width=width)[0]
+    return aerial.shoot(shot, height=height, width=width)[0]
 
 
 def _spread(work: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None) -> Iterator[Result]:

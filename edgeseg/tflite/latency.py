@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeseg.tflite import cost, edgetpu_memory
-from edgeseg.tflite.edgetpu import Prediction
+from edgeseg.tflite import cost
+from edgeseg.tflite.edgetpu import memory as edgetpu_memory
+from edgeseg.tflite.edgetpu.predict import Prediction
 from edgeseg.tflite.graph import Graph, Operator, Subgraph
 from edgeseg.tflite.xnnpack import Coverage
 

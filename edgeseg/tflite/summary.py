@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.card_file import read_model
-from edgeseg.tflite import cost, edgetpu, edgetpu_memory, edgetpu_package, latency, xnnpack
+from edgeseg.tflite import cost, latency, xnnpack
+from edgeseg.tflite.edgetpu import memory as edgetpu_memory
+from edgeseg.tflite.edgetpu import package as edgetpu_package
+from edgeseg.tflite.edgetpu import predict as edgetpu
 from edgeseg.tflite.graph import Graph, Tensor, parse_graph, read_graph
 
 

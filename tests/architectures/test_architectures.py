@@ -10,14 +10,14 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 tf_keras = pytest.importorskip("tf_keras")
 
-from edgeseg.architectures.backbones import BACKBONES, build_backbone  # noqa: E402
+from edgeseg.architectures.backbones.features import Features, Strides  # noqa: E402
+from edgeseg.architectures.backbones.registry import BACKBONES, build_backbone  # noqa: E402
 from edgeseg.architectures.blocks import conv_bn, depthwise_bn  # noqa: E402
 from edgeseg.architectures.fcn import bilinear_kernel  # noqa: E402
-from edgeseg.architectures.features import Features, Strides  # noqa: E402
 from edgeseg.architectures.network import NetworkSpec  # noqa: E402
 from edgeseg.architectures.registry import ARCHITECTURES, build_network  # noqa: E402
 from edgeseg.card import InputSpec, Recipe  # noqa: E402
-from edgeseg.convert import run_converter  # noqa: E402
+from edgeseg.conversion.convert import run_converter  # noqa: E402
 from edgeseg.errors import UsageError  # noqa: E402
 from edgeseg.keras_model import copy_weights  # noqa: E402
 from edgeseg.losses import make_loss  # noqa: E402

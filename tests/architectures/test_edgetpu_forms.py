@@ -8,9 +8,9 @@ import pytest
 from edgeseg.architectures.network import NetworkSpec
 from edgeseg.architectures.registry import ARCHITECTURES, build_network
 from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
-from edgeseg.data import synthetic
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.tflite.edgetpu import predict
+from edgeseg.synth import aerial
+from edgeseg.tflite.edgetpu.predict import predict
 from edgeseg.tflite.graph import parse_graph
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ def test_all_operators_map_in_one_part_and_labels_are_those_of_the_cpu_file(
 ) -> None:
     import keras
 
-    from edgeseg.convert import convert
+    from edgeseg.conversion.convert import convert
 
     spec = NetworkSpec(
         architecture=name, backbone=backbone, num_classes=11, height=height, width=width, output_stride=stride
@@ -38,7 +38,7 @@ def test_all_operators_map_in_one_part_and_labels_are_those_of_the_cpu_file(
         recipe=Recipe(name="float32"),
     )  # fmt: skip
     network = build_network(keras, spec, batch_size=1)
-    pictures = [synthetic.render(i, seed=5, height=height, width=width)[0] for i in range(3)]
+    pictures = [aerial.render(i, seed=5, height=height, width=width)[0] for i in range(3)]
     files = {
         target: convert(
             network, card, Recipe(name="int8_ptq", target=target), pictures, calibration_source="synthetic"

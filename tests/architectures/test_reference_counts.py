@@ -7,7 +7,7 @@ import pytest
 keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 
-from edgeseg.architectures.backbones import build_backbone  # noqa: E402
+from edgeseg.architectures.backbones.registry import build_backbone  # noqa: E402
 from edgeseg.architectures.count import multiply_accumulates, parameters  # noqa: E402
 from edgeseg.architectures.network import NetworkSpec  # noqa: E402
 from edgeseg.architectures.registry import ARCHITECTURES, EDGE_REFERENCE, Figures, build_network  # noqa: E402

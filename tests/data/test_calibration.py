@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeseg.data import calibration, synthetic
+from edgeseg.data import calibration
 from edgeseg.data.calibration import (
     CalibrationSet,
     calibration_names,
@@ -20,6 +20,7 @@ from edgeseg.data.calibration import (
 )
 from edgeseg.errors import DataError, UsageError
 from edgeseg.image import write_image
+from edgeseg.synth import aerial
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_synthetic_pictures_are_the_train_split() -> None:
     pinned = open_calibration("synthetic:3", size=(32, 48))
     images = list(pinned)
     assert (pinned.count, pinned.record_source, len(images)) == (3, "synthetic:3", 3)
-    expected, _ = synthetic.render(2, seed=synthetic.split_seed(0, "train"), height=32, width=48)
+    expected, _ = aerial.render(2, seed=aerial.split_seed(0, "train"), height=32, width=48)
     assert images[2].tobytes() == expected.tobytes()
 
 

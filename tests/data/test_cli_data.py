@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.data import synthetic, synthetic_set
+from edgeseg.data import synthetic_set
 from edgeseg.data.layouts import open_dataset
 from edgeseg.image import write_image
+from edgeseg.synth import aerial
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def small(tmp_path: Path, cli: Any) -> Path:
 def test_what_is_written_opens_as_a_plain_folder(small: Path) -> None:
     train, val = open_dataset(small, "train"), open_dataset(small, "val")
     assert (train.name, len(train), len(val)) == ("synthetic", 3, 1)
-    assert train.labels == synthetic.LABELS
+    assert train.labels == aerial.LABELS
     image, label_map = train.load(1)
-    expected_image, expected_labels = synthetic.render(1, seed=4, height=32, width=48)  # seed 2's train is seed 4
+    expected_image, expected_labels = aerial.render(1, seed=4, height=32, width=48)  # seed 2's train is seed 4
     assert label_map.tolist() == expected_labels.tolist()
     assert np.abs(image.astype(int) - expected_image).mean() < 6  # JPEG
     assert val.load(0)[1].tolist() != train.load(0)[1].tolist()
@@ -97,7 +98,7 @@ def test_a_flight_is_a_video(suffix: str, tmp_path: Path, cli: Any) -> None:
         frames.append(frame)
     capture.release()
     assert [frame.shape for frame in frames] == [(64, 96, 3)] * 5
-    expected, _ = next(synthetic.flight(1, seed=0, height=64, width=96))
+    expected, _ = next(aerial.flight(1, seed=0, height=64, width=96))
     assert np.abs(frames[0].astype(int) - expected).mean() < 15
     assert sorted(p.name for p in tmp_path.iterdir()) == [video.name]  # no empty set, nothing temporary
 

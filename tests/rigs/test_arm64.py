@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeseg.data import synthetic
 from edgeseg.image import read_label_map, write_image
+from edgeseg.synth import aerial
 
 pytestmark = pytest.mark.rig
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def on(board: list[str], *words: Any) -> str:
 def test_the_installed_wheel_gives_the_label_maps_of_this_machine(board: list[str]) -> None:
     work = ROOT / "out" / "arm64"
     for index in range(6):
-        image, _ = synthetic.render(index, seed=99, height=240, width=320)
+        image, _ = aerial.render(index, seed=99, height=240, width=320)
         write_image(work / "pictures" / f"{index}.png", image)
     subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", work / "dist", ROOT], check=True, timeout=600)
     wheel = max((work / "dist").glob("*.whl"), key=lambda p: p.stat().st_mtime)

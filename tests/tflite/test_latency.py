@@ -11,7 +11,7 @@ import pytest
 from tiny_tflite import TinyModel, conv_model
 
 from edgeseg.tflite import latency
-from edgeseg.tflite.edgetpu import predict
+from edgeseg.tflite.edgetpu.predict import predict
 from edgeseg.tflite.graph import Graph, parse_graph
 from edgeseg.tflite.latency import BOARDS, BUSES, ERRORS, Estimate
 from edgeseg.tflite.xnnpack import coverage

@@ -13,7 +13,7 @@ import numpy as np
 from painting import TINY_LABELS, make_photo
 
 from edgeseg.card import InputSpec, ModelCard, Recipe
-from edgeseg.convert import convert
+from edgeseg.conversion.convert import convert
 from edgeseg.files import write_bytes
 from edgeseg.keras_model import save_model
 

@@ -1,0 +1,1 @@
+"""Backbones: image classifiers cut before their pooling, as pyramids of features by stride."""

@@ -1,0 +1,94 @@
+"""The papers' backbones: VGG16, ResNet-50 and ResNet-101."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from edgeseg.architectures.backbones.features import BackboneName, Features, Strides
+from edgeseg.architectures.blocks import Tensor, activate, conv_bn, conv_relu
+
+VGG16_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Channels and convolutions of the five stages: Simonyan and Zisserman, ICLR 2015, table 1, column D."""
+
+RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+"""Blocks of the four stages: He et al., "Deep Residual Learning", CVPR 2016, table 1."""
+
+
+def vgg16(
+    K: ModuleType, image: Tensor, name: BackboneName, output_stride: int, *, pool: int = 2, prefix: str = ""
+) -> Features:
+    """VGG16's 13 convolutions and 5 poolings, with biases and without batch normalisation; 14,714,688 parameters.
+
+    Poolings beyond `output_stride` keep the size, and what follows is dilated (Chen et al., "DeepLab", ICLR 2015,
+    section 3.1).
+
+    Args:
+        K: `keras` or `tf_keras`.
+        image: (batch, H, W, 3).
+        name: Width 1; VGG16 has no other.
+        output_stride: 8, 16 or 32.
+        pool: Side of the pooling windows; DeepLab takes 3.
+        prefix: Of the layers' names.
+
+    Returns:
+        `by_stride[s]` is the output of the last pooling of stride s.
+    """
+    del name
+    x, strides, by_stride = image, Strides(output_stride, 1), {}
+    for stage, (filters, convolutions) in enumerate(VGG16_STAGES, 1):
+        dilation = strides.dilation
+        for number in range(1, convolutions + 1):
+            x = conv_relu(K, x, filters, f"{prefix}conv{stage}_{number}", kernel=3, dilation=dilation)
+        stride, _ = strides.step(2)
+        window = pool if stride == 2 else 3
+        x = K.layers.MaxPooling2D(window, stride, padding="same", name=f"{prefix}pool{stage}")(x)
+        by_stride[strides.stride] = x
+    return Features(by_stride, x)
+
+
+def resnet(
+    K: ModuleType,
+    image: Tensor,
+    name: BackboneName,
+    output_stride: int,
+    *,
+    deep_stem: bool = False,
+    multi_grid: tuple[int, int, int] = (1, 1, 1),
+) -> Features:
+    """ResNet-50 or -101 without its classifier: bottlenecks, batch normalisation, no biases.
+
+    Args:
+        K: `keras` or `tf_keras`.
+        image: (batch, H, W, 3).
+        name: Of family "resnet50" or "resnet101", width 1.
+        output_stride: 8, 16 or 32.
+        deep_stem: Three 3x3 convolutions (64, 64, 128) instead of one 7x7, as in PSPNet's authors' code.
+        multi_grid: Factors on the dilation of the last stage's three blocks (DeepLab v3, section 3.2.1).
+    """
+    if deep_stem:
+        x = conv_bn(K, image, 64, "conv1_1", kernel=3, stride=2, activation="relu")
+        x = conv_bn(K, x, 64, "conv1_2", kernel=3, activation="relu")
+        x = conv_bn(K, x, 128, "conv1_3", kernel=3, activation="relu")
+    else:
+        x = conv_bn(K, image, 64, "conv1", kernel=7, stride=2, activation="relu")
+    by_stride = {2: x}
+    x = K.layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
+    strides = Strides(output_stride, 4)
+    for stage, blocks in enumerate(RESNET_BLOCKS[name.family], 2):
+        stride, _ = strides.step(1 if stage == 2 else 2)
+        for block in range(blocks):
+            dilation = strides.dilation * (multi_grid[block] if stage == 5 else 1)
+            x = bottleneck(K, x, 2 ** (stage + 4), stride if block == 0 else 1, dilation, f"conv{stage}_{block + 1}")
+        by_stride[strides.stride] = x
+    return Features(by_stride, x)
+
+
+def bottleneck(K: ModuleType, x: Tensor, filters: int, stride: int, dilation: int, name: str) -> Tensor:
+    """1x1, 3x3, 1x1 to 4 * `filters`, added to the input, which a 1x1 brings to size where it has to."""
+    entry = x
+    x = conv_bn(K, x, filters, f"{name}_reduce", activation="relu")
+    x = conv_bn(K, x, filters, f"{name}_conv", kernel=3, stride=stride, dilation=dilation, activation="relu")
+    x = conv_bn(K, x, 4 * filters, f"{name}_increase", activation=None)
+    if stride > 1 or entry.shape[-1] != 4 * filters:
+        entry = conv_bn(K, entry, 4 * filters, f"{name}_shortcut", stride=stride, activation=None)
+    return activate(K, K.layers.Add(name=f"{name}_add")([entry, x]), "relu", f"{name}_relu")

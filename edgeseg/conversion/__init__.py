@@ -1,0 +1,1 @@
+"""From Keras to `.tflite`: recipes, the converter, calibration ranges, tuning."""

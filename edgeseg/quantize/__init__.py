@@ -1,1 +1,0 @@
-"""Quantization: post-training, quantization-aware training, and what restores accuracy."""

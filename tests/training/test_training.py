@@ -1,0 +1,143 @@
+"""Float training: it learns, it can be killed at any moment, and the same seed gives the same weights."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeseg.card import ModelCard
+from edgeseg.card_file import read_model
+from edgeseg.data.dataset import Dataset
+from edgeseg.errors import DataError, UsageError
+from edgeseg.keras_model import KerasSegmenter, load_model
+from edgeseg.metrics import confusion_matrix, miou
+from edgeseg.training.fit import (
+    CHECKPOINT_FILE,
+    HISTORY_FILE,
+    MODEL_FILE,
+    TrainingOptions,
+    class_weights,
+    poly_learning_rate,
+    train,
+)
+
+Meadow = tuple[Dataset, Dataset]
+OPTIONS = TrainingOptions(epochs=2, batch_size=4, learning_rate=2e-3, warmup_steps=1, val_every=2)
+
+
+def weights_of(folder: Path) -> list[np.ndarray]:
+    with np.load(folder / CHECKPOINT_FILE) as stored:
+        return [stored[name] for name in sorted(stored.files) if name.startswith("v")]
+
+
+def test_training_lowers_the_loss_and_leaves_a_model_whose_card_tells_its_score(
+    meadow: Meadow, small_card: ModelCard, tmp_path: Path
+) -> None:
+    losses = []
+    options = replace(OPTIONS, epochs=12, val_every=6)
+    card = train(small_card, *meadow, tmp_path, options, report=lambda p: losses.append(p.loss))
+
+    assert losses[-1] < 0.7 * losses[0]
+    network, stored = load_model(tmp_path / MODEL_FILE)
+    assert stored is not None
+    assert stored.training == card.training
+    assert stored.training is not None
+    assert stored.training.best_epoch in (6, 12)
+    segmenter = KerasSegmenter(network, stored.input)
+    counts = sum(confusion_matrix(truth, segmenter.segment(image, *truth.shape), 3) for image, truth in meadow[1])
+    assert miou(counts) == pytest.approx(stored.scores[0].miou, abs=1e-9)
+    assert len((tmp_path / HISTORY_FILE).read_text().splitlines()) == 13
+
+
+def test_a_resumed_training_ends_exactly_where_an_uninterrupted_one_does(
+    meadow: Meadow, small_card: ModelCard, tmp_path: Path
+) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    train(small_card, *meadow, whole, OPTIONS)
+
+    class Killed(BaseException):
+        pass
+
+    def kill_in_second_epoch(progress: object) -> None:
+        if progress.epoch == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(small_card, *meadow, halves, OPTIONS, report=kill_in_second_epoch)
+    train(small_card, *meadow, halves, OPTIONS, resume=True)
+
+    for a, b in zip(weights_of(whole), weights_of(halves), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (whole / HISTORY_FILE).read_text() == (halves / HISTORY_FILE).read_text()
+
+
+def test_resuming_a_finished_training_tells_its_best_again(
+    meadow: Meadow, small_card: ModelCard, tmp_path: Path
+) -> None:
+    finished = train(small_card, *meadow, tmp_path, replace(OPTIONS, epochs=1))
+    again = train(small_card, *meadow, tmp_path, replace(OPTIONS, epochs=1), resume=True)
+    assert finished.scores
+    assert (again.scores, again.training) == (finished.scores, finished.training)
+
+
+def test_a_kill_in_the_middle_of_an_epoch_leaves_whole_files(meadow_folder: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "edgeseg", "train", "--data", str(meadow_folder), "--out", str(tmp_path / "run"),
+        "--backbone", "mobilenetv2_0.2", "--size", "64x96", "--batch", "2", "--epochs", "200",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
+    checkpoint = tmp_path / "run" / CHECKPOINT_FILE
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    assert checkpoint.exists()
+    with np.load(checkpoint) as stored:
+        assert stored["facts"][0] >= 1
+    read_model(tmp_path / "run" / MODEL_FILE)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(meadow: Meadow, small_card: ModelCard, tmp_path: Path) -> None:
+    one = replace(OPTIONS, epochs=1)
+    train(small_card, *meadow, tmp_path, one)
+    with pytest.raises(UsageError, match="other settings"):
+        train(small_card, *meadow, tmp_path, replace(one, learning_rate=0.5), resume=True)
+    (tmp_path / CHECKPOINT_FILE).write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(DataError, match="no checkpoint of this training"):
+        train(small_card, *meadow, tmp_path, one, resume=True)
+
+
+def test_rare_classes_weigh_more(meadow: Meadow) -> None:
+    grass, water, roof = class_weights(meadow[0])
+    assert grass < roof < water or grass < water < roof
+    assert np.mean([grass, water, roof]) == pytest.approx(1)
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
+    options = TrainingOptions(learning_rate=1.0, warmup_steps=10)
+    rates = [poly_learning_rate(step, 1000, options) for step in range(1000)]
+    assert np.argmax(rates) == 10
+    assert rates[0] == pytest.approx(1 / 11, rel=0.01)
+    assert rates[10] == pytest.approx((1 - 10 / 1001) ** 0.9)
+    assert 0 < rates[-1] < 0.005
+    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"epochs": 0}, "epochs 0"), ({"batch_size": 0}, "batch size 0"), ({"learning_rate": 0.0}, "> 0")],
+)
+def test_senseless_options_are_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TrainingOptions(**options)
