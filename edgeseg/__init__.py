@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         ModelFileError,
         OutputError,
+        PluginError,
         SourceError,
         UsageError,
     )
@@ -43,7 +44,7 @@ _HOMES = {
     "edgeseg.data.layouts": ("open_dataset",),
     "edgeseg.errors": (
         "ConversionError", "DataError", "DelegateError", "EdgesegError", "MissingExtraError", "ModelFileError",
-        "OutputError", "SourceError", "UsageError",
+        "OutputError", "PluginError", "SourceError", "UsageError",
     ),
     "edgeseg.image": ("colorize", "read_image", "read_label_map", "write_image"),
     "edgeseg.measure.benchmark": ("benchmark",),
@@ -66,6 +67,7 @@ __all__ = [
     "ModelCard",
     "ModelFileError",
     "OutputError",
+    "PluginError",
     "Recipe",
     "Score",
     "Segmenter",

@@ -8,6 +8,7 @@
     ├── SourceError         a camera, a video or a stream cannot be opened or was lost
     ├── DelegateError       an accelerator's library cannot be loaded or fails
     ├── OutputError         a result cannot be written
+    ├── PluginError         another package's addition cannot be loaded, or has a name that is taken
     └── MissingExtraError   an optional package is needed and absent
 
 A message is one line that says what was received, what was expected and what to do next. The command line
@@ -50,6 +51,10 @@ class DelegateError(EdgesegError):
 
 class OutputError(EdgesegError):
     """A result cannot be written."""
+
+
+class PluginError(EdgesegError):
+    """What another package adds cannot be loaded, or has a name that is taken."""
 
 
 class MissingExtraError(EdgesegError):
