@@ -72,14 +72,14 @@ def test_one_line_for_each_operator_on_demand(cli: Any, model: Path) -> None:
 
 
 def test_seventy_operators_stay_readable(cli: Any, test_data: Path) -> None:
-    (path,) = test_data.glob("backbones/deeplab*.tflite")
+    (path,) = test_data.glob("backbones/deeplabv3_mnv2_dm05*.tflite")
     said = cli("inspect", path, "--edgetpu").stderr
     assert len(said.splitlines()) < 60
     assert "36 of 38" in said  # convolutions on the Edge TPU
 
 
 def test_multiple_subgraphs(cli: Any, test_data: Path) -> None:
-    (path,) = test_data.glob("backbones/deeplab*.tflite")
+    (path,) = test_data.glob("backbones/deeplabv3_mnv2_dm05*.tflite")
     one = cli("inspect", path, "--json").json["edgetpu"]
     many = cli("inspect", path, "--multiple-subgraphs", "--json").json["edgetpu"]
     assert (one["mapped"], one["subgraphs"]) == (64, 1)
