@@ -11,7 +11,7 @@ import os
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from edgeseg.card import InputSpec, LabelSet
-from edgeseg.errors import DataError, OutputError
+from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.files import replacing
 
 Uint8 = npt.NDArray[np.uint8]
@@ -27,6 +27,80 @@ Float32 = npt.NDArray[np.float32]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".webp"})
+
+T = TypeVar("T", bound=npt.NDArray[Any])
+
+
+def check_picture(image: Any, name: str = "picture") -> None:
+    """Refuses what is no picture.
+
+    Args:
+        image: What is expected to be (H, W, 3) uint8, at least one pixel.
+        name: What the message calls it.
+
+    Raises:
+        UsageError: It is something else; the message says what, and how to make a picture of it.
+    """
+    if not isinstance(image, np.ndarray):
+        raise UsageError(f"the {name} is {type(image).__name__}: expected (height, width, 3) uint8, blue-green-red")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise UsageError(
+            f"the {name} is {image.dtype} of shape {image.shape}: expected (height, width, 3) uint8, "
+            f"blue-green-red{_picture_remedy(image)}"
+        )
+
+
+def _picture_remedy(image: npt.NDArray[Any]) -> str:
+    if image.dtype != np.uint8:
+        return ", values 0-255"
+    channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
+    conversion = {1: "GRAY2BGR", 4: "BGRA2BGR"}.get(channels)
+    return f"; cv2.cvtColor(image, cv2.COLOR_{conversion}) makes one" if conversion and image.size else ""
+
+
+def check_label_map(label_map: Any, name: str = "label map") -> None:
+    """Refuses what is no label map: (H, W) uint8 class ids, at least one pixel.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if not isinstance(label_map, np.ndarray):
+        raise UsageError(f"the {name} is {type(label_map).__name__}: expected (height, width) uint8 class ids")
+    if label_map.dtype != np.uint8 or label_map.ndim != 2 or not label_map.size:
+        raise UsageError(
+            f"the {name} is {label_map.dtype} of shape {label_map.shape}: expected (height, width) uint8 class ids"
+        )
+
+
+def check_size(height: int, width: int) -> None:
+    """Refuses a size that no picture has.
+
+    Raises:
+        UsageError: A side is not a number of pixels from 1 up.
+    """
+    for side in (height, width):
+        if not isinstance(side, int | np.integer) or side < 1:
+            raise UsageError(f"size {height} x {width}: expected height and width, whole numbers of 1 and more")
+
+
+def filled(out: T, written: Any) -> T:
+    """Returns `out` after making certain that OpenCV wrote its result there.
+
+    Given a `dst` of another shape or type than the result's, OpenCV makes a new array and leaves `dst` as it was.
+
+    Args:
+        out: What was given as `dst`.
+        written: What OpenCV returned.
+
+    Raises:
+        UsageError: They are not the same array.
+    """
+    if written is not out:
+        raise UsageError(
+            f"the result is {written.dtype} of shape {written.shape}, "
+            f"it was to go into {out.dtype} of shape {out.shape}: expected the same"
+        )
+    return out
 
 
 def read_image(path: str | os.PathLike[str]) -> Uint8:
@@ -129,7 +203,8 @@ def write_image(path: str | os.PathLike[str], image: npt.NDArray[Any]) -> None:
     if image.ndim == 2 and suffix in LOSSY_SUFFIXES:
         raise OutputError(f"cannot write label map {path}: {suffix} would change its ids; use .png")
     try:
-        done, data = cv2.imencode(suffix, image)
+        fits = image.dtype == np.uint8 and image.ndim in (2, 3)  # OpenCV would turn other types into bytes as it likes
+        done, data = cv2.imencode(suffix, image) if fits else (False, np.empty(0))
     except cv2.error:
         done = False
     if not done:
@@ -150,13 +225,13 @@ def fit(image: Uint8, spec: InputSpec, out: Uint8 | None = None) -> Uint8:
         (spec.height, spec.width, 3) uint8 RGB, values 0-255; `out` if that was given.
 
     Raises:
-        ValueError: `out` has another shape or type than the result, or is not contiguous.
+        UsageError: `image` is no picture, or `out` has another shape or type than the result, or is not contiguous.
     """
+    check_picture(image)
     if out is None:
         out = np.empty((spec.height, spec.width, 3), np.uint8)
     elif out.shape != (spec.height, spec.width, 3) or out.dtype != np.uint8 or not out.flags.c_contiguous:
-        # OpenCV would write such a result elsewhere and leave `out` as it was
-        raise ValueError(f"out is {out.dtype} {out.shape}: expected contiguous uint8 {spec.height}x{spec.width}x3")
+        raise UsageError(f"out is {out.dtype} {out.shape}: expected contiguous uint8 {spec.height}x{spec.width}x3")
     height, width = content_size(image.shape[0], image.shape[1], spec)
     if (height, width) != (spec.height, spec.width):
         out[:] = min(255, max(0, round(spec.mean)))
@@ -164,15 +239,14 @@ def fit(image: Uint8, spec: InputSpec, out: Uint8 | None = None) -> Uint8:
         content[:] = cv2.cvtColor(cv2.resize(image, (width, height)), cv2.COLOR_BGR2RGB)
         return out
     if image.shape[:2] != (height, width):
-        cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
-        cv2.cvtColor(out, cv2.COLOR_BGR2RGB, dst=out)
-    else:
-        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
-    return out
+        filled(out, cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR))
+        return filled(out, cv2.cvtColor(out, cv2.COLOR_BGR2RGB, dst=out))
+    return filled(out, cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out))
 
 
 def content_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
     """Returns (rows, columns) of the input that a picture of height x width covers, from the top left corner."""
+    check_size(height, width)
     if spec.resize == "stretch":
         return spec.height, spec.width
     scale = min(spec.height / height, spec.width / width)
@@ -180,14 +254,26 @@ def content_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
 
 
 def normalise(rgb: npt.NDArray[Any], spec: InputSpec, out: Float32 | None = None) -> Float32:
-    """Returns (rgb - mean) / std as float32: what a float network takes. Any leading shape; into `out` if given."""
+    """Returns (rgb - mean) / std as float32: what a float network takes. Any leading shape; into `out` if given.
+
+    Raises:
+        UsageError: `out` is not float32 of the same shape.
+    """
+    if out is not None and (out.shape != rgb.shape or out.dtype != np.float32):
+        raise UsageError(f"out is {out.dtype} {out.shape}: expected float32 {rgb.shape}")
     result: Float32 = np.subtract(rgb, np.float32(spec.mean), out=out, dtype=np.float32)
     result *= np.float32(1.0 / spec.std)
     return result
 
 
 def resize_label_map(label_map: Uint8, height: int, width: int) -> Uint8:
-    """Resizes a label map by nearest neighbour, sampling pixel centres."""
+    """Resizes a label map by nearest neighbour, sampling pixel centres.
+
+    Raises:
+        UsageError: It is no (H, W) uint8 label map, or the size is none.
+    """
+    check_label_map(label_map)
+    check_size(height, width)
     if label_map.shape == (height, width):
         return label_map
     return cv2.resize(label_map, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8, copy=False)
@@ -201,6 +287,11 @@ def palette(labels: LabelSet) -> Uint8:
 
 
 def colorize(label_map: Uint8, labels: LabelSet) -> Uint8:
-    """Paints a label map: (H, W) ids to (H, W, 3) uint8, blue-green-red."""
+    """Paints a label map: (H, W) uint8 ids to (H, W, 3) uint8, blue-green-red.
+
+    Raises:
+        UsageError: It is no (H, W) uint8 label map.
+    """
+    check_label_map(label_map)
     painted: Uint8 = palette(labels)[label_map]
     return painted

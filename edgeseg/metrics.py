@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, UsageError
 
 Confusion = npt.NDArray[np.int64]
 Ratios = npt.NDArray[np.float64]
@@ -29,7 +29,11 @@ def confusion_matrix(
 
     Raises:
         DataError: The shapes differ, or an id is out of range.
+        UsageError: The ids are not whole numbers.
     """
+    for name, ids in (("truth", truth), ("prediction", predicted)):
+        if ids.dtype.kind not in "iub":
+            raise UsageError(f"the {name} holds {ids.dtype}: expected class ids, whole numbers")
     if truth.shape != predicted.shape:
         raise DataError(f"label maps of different sizes: truth {truth.shape}, predicted {predicted.shape}")
     kept = truth != ignore_index
@@ -44,12 +48,20 @@ def confusion_matrix(
     return counts.reshape(num_classes, num_classes).astype(np.int64)
 
 
+def _hits(confusion: Confusion) -> Ratios:
+    """Returns the diagonal, after checking that there is one."""
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or not confusion.size:
+        raise UsageError(f"a confusion matrix of shape {confusion.shape}: expected (classes, classes)")
+    diagonal: Ratios = np.diag(confusion).astype(np.float64)
+    return diagonal
+
+
 def class_iou(confusion: Confusion) -> Ratios:
     """Intersection over union of each class; NaN for one that is neither present nor predicted.
 
     Everingham et al., "The PASCAL Visual Object Classes Challenge: A Retrospective", section 4.3.
     """
-    hit = np.diag(confusion).astype(np.float64)
+    hit = _hits(confusion)
     union = confusion.sum(0) + confusion.sum(1) - hit
     scores: Ratios = np.divide(hit, union, out=np.full(len(hit), np.nan), where=union > 0)
     return scores
@@ -63,13 +75,13 @@ def miou(confusion: Confusion) -> float:
 
 def pixel_accuracy(confusion: Confusion) -> float:
     """Fraction of the counted pixels whose class is right; 0 if no pixel was counted."""
-    total = int(confusion.sum())
-    return float(np.trace(confusion) / total) if total else 0.0
+    total, hits = int(confusion.sum()), _hits(confusion)
+    return float(hits.sum() / total) if total else 0.0
 
 
 def class_dice(confusion: Confusion) -> Ratios:
     """Dice coefficient 2|A∩B| / (|A|+|B|) of each class; NaN for one that is neither present nor predicted."""
-    hit = np.diag(confusion).astype(np.float64)
+    hit = _hits(confusion)
     size = (confusion.sum(0) + confusion.sum(1)).astype(np.float64)
     scores: Ratios = np.divide(2 * hit, size, out=np.full(len(hit), np.nan), where=size > 0)
     return scores
@@ -84,7 +96,15 @@ def boundary_f(
 
     Returns:
         0-1; NaN when the class has no boundary in either map.
+
+    Raises:
+        DataError: The shapes differ.
+        UsageError: They are not (H, W), or the tolerance is negative.
     """
+    if truth.shape != predicted.shape:
+        raise DataError(f"label maps of different sizes: truth {truth.shape}, predicted {predicted.shape}")
+    if truth.ndim != 2 or tolerance < 0:
+        raise UsageError(f"label maps {truth.shape}, tolerance {tolerance}: expected (height, width) and 0 or more")
     true_edge, predicted_edge = _boundary(truth == class_id), _boundary(predicted == class_id)
     if not true_edge.any() and not predicted_edge.any():
         return float("nan")

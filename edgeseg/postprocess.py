@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.image import Float32, Uint8
+from edgeseg.errors import UsageError
+from edgeseg.image import Float32, Uint8, check_size, filled
 
 _WEIGHT_BITS = 11  # 8-bit logits times two weights of 11 bits stay inside int32
 _CHUNK = 1 << 14  # pixels interpolated at once: their logits stay in the second-level cache
@@ -37,6 +38,9 @@ class Argmax:
     """
 
     def __init__(self, height: int, width: int, num_classes: int, dtype: npt.DTypeLike) -> None:
+        check_size(height, width)
+        if not 1 <= num_classes <= 256:
+            raise UsageError(f"logits of {num_classes} classes: expected 1 to 256, as ids are stored in a byte")
         self._planes = np.empty((num_classes, height * width), dtype)
         self._best = np.empty((1, height * width), dtype)
         self._mask = np.empty((1, height * width), np.uint8)
@@ -51,19 +55,44 @@ class Argmax:
 
         Returns:
             (height, width) uint8 class ids; ties go to the lower id.
+
+        Raises:
+            UsageError: The logits or `out` are not what was promised.
         """
-        labels = np.empty(self._shape, np.uint8) if out is None else out
+        planes, best, mask = self._planes, self._best, self._mask
+        if logits.shape != (*self._shape, len(planes)) or logits.dtype != planes.dtype:
+            raise UsageError(
+                f"logits are {logits.dtype} of shape {logits.shape}: expected {planes.dtype} of shape "
+                f"{(*self._shape, len(planes))}"
+            )
+        labels = np.empty(self._shape, np.uint8) if out is None else checked_out(out, self._shape)
         labels.fill(0)
         flat = labels.reshape(1, -1)
-        cv2.transpose(logits.reshape(-1, len(self._planes)), dst=self._planes)
-        self._best[0] = self._planes[0]
-        for class_id in range(1, len(self._planes)):
-            plane = self._planes[class_id : class_id + 1]
-            cv2.compare(plane, self._best, cv2.CMP_GT, dst=self._mask)
-            cv2.max(plane, self._best, dst=self._best)
-            np.minimum(self._mask, class_id, out=self._mask)  # 255 where stronger becomes the id,
-            np.maximum(flat, self._mask, out=flat)  # which is above every id so far
+        filled(planes, cv2.transpose(logits.reshape(-1, len(planes)), dst=planes))
+        best[0] = planes[0]
+        for class_id in range(1, len(planes)):
+            plane = planes[class_id : class_id + 1]
+            filled(mask, cv2.compare(plane, best, cv2.CMP_GT, dst=mask))
+            filled(best, cv2.max(plane, best, dst=best))
+            np.minimum(mask, class_id, out=mask)  # 255 where stronger becomes the id,
+            np.maximum(flat, mask, out=flat)  # which is above every id so far
         return labels
+
+
+def checked_out(out: Uint8, shape: tuple[int, int]) -> Uint8:
+    """Returns `out`, where a label map of `shape` is to go.
+
+    Raises:
+        UsageError: It is not contiguous uint8 of that shape.
+    """
+    if out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
+        raise UsageError(f"out is {out.dtype} of shape {out.shape}: expected contiguous uint8 of shape {shape}")
+    return out
+
+
+def _check(logits: npt.NDArray[Any]) -> None:
+    if logits.ndim != 3 or not logits.size or logits.dtype.kind not in "iuf":
+        raise UsageError(f"logits are {logits.dtype} of shape {logits.shape}: expected numbers (h, w, classes)")
 
 
 def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
@@ -76,7 +105,12 @@ def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
 
     Returns:
         (height, width) uint8 class ids; ties go to the lower id.
+
+    Raises:
+        UsageError: The logits are not numbers (h, w, classes) of at most 256 classes, or the size is none.
     """
+    _check(logits)
+    check_size(height, width)
     rows, columns, num_classes = logits.shape
     logits = _computable(logits)
     coarse = Argmax(rows, columns, num_classes, logits.dtype)(logits)
@@ -112,11 +146,16 @@ def probabilities(logits: npt.NDArray[Any], height: int, width: int) -> Float32:
 
     Returns:
         (height, width, classes) float32; each pixel's sum to 1.
+
+    Raises:
+        UsageError: The logits are not numbers (h, w, classes), or the size is none.
     """
+    _check(logits)
+    check_size(height, width)
     planes = np.empty((logits.shape[2], height, width), np.float32)
     for index, plane in enumerate(planes):
         source = np.ascontiguousarray(logits[:, :, index], np.float32)
-        cv2.resize(source, (width, height), dst=plane, interpolation=cv2.INTER_LINEAR)
+        filled(plane, cv2.resize(source, (width, height), dst=plane, interpolation=cv2.INTER_LINEAR))
     planes -= planes.max(0)
     np.exp(planes, out=planes)
     planes /= planes.sum(0)
@@ -132,7 +171,13 @@ def binary_label_map(logits: npt.NDArray[Any], threshold: float) -> Uint8:
 
     Returns:
         (h, w) uint8.
+
+    Raises:
+        UsageError: The logits are not numbers (h, w, 1).
     """
+    _check(logits)
+    if logits.shape[2] != 1:
+        raise UsageError(f"logits of {logits.shape[2]} channels: expected one, as a threshold parts two classes")
     return (logits[:, :, 0] > threshold).astype(np.uint8)
 
 

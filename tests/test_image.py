@@ -12,7 +12,7 @@ from painting import make_photo
 from PIL import Image
 
 from edgeseg.card import InputSpec, LabelSet
-from edgeseg.errors import DataError, OutputError
+from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.image import (
     colorize,
     content_size,
@@ -293,7 +293,7 @@ def test_the_result_goes_where_it_is_wanted(photo, resize) -> None:
 )
 def test_a_place_that_cannot_take_the_result_is_refused(photo, out) -> None:
     """OpenCV would put it elsewhere and leave the network with its last frame."""
-    with pytest.raises(ValueError, match="expected contiguous uint8 30x20x3"):
+    with pytest.raises(UsageError, match="expected contiguous uint8 30x20x3"):
         fit(photo, InputSpec(height=30, width=20), out=out)
 
 

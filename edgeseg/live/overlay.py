@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.card import LabelSet
-from edgeseg.image import Uint8, palette
+from edgeseg.image import Uint8, check_label_map, check_picture, filled, palette
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _STRIP = 72  # rows blended at once: they stay in the second-level cache
@@ -48,7 +48,12 @@ class Overlay:
 
         Returns:
             (H, W, 3) uint8, overwritten by the next call.
+
+        Raises:
+            UsageError: `frame` is no picture, or `label_map` no label map.
         """
+        check_picture(frame, "frame")
+        check_label_map(label_map)
         height = frame.shape[0]
         canvas = self._sized(frame)
         painted = self._paint(label_map, *frame.shape[:2])
@@ -56,10 +61,10 @@ class Overlay:
             shown, colours = canvas[place], self._tall[: len(rows)]
             band = painted[source]
             strip = self._strip[: len(band)]
-            cv2.cvtColor(band, cv2.COLOR_BGRA2BGR, dst=strip)
+            filled(strip, cv2.cvtColor(band, cv2.COLOR_BGRA2BGR, dst=strip))
             np.take(strip, rows, axis=0, out=colours, mode="clip")
             np.right_shift(frame[place], 1, out=shown)
-            cv2.add(shown, colours, dst=shown)
+            filled(shown, cv2.add(shown, colours, dst=shown))
         scale = max(0.4, height / 1080)
         if self._legend:
             self._draw_legend(canvas, label_map, scale)
@@ -106,10 +111,11 @@ class Overlay:
                 self._bands.append((slice(top, top + _STRIP), slice(first, last + 1), chosen - first))
             most = max(band.stop - band.start for _, band, _ in self._bands)
             self._strip = np.empty((most, width, 3), np.uint8)
-        cv2.LUT(np.ascontiguousarray(label_map), self._table, dst=self._narrow)
+        filled(self._narrow, cv2.LUT(np.ascontiguousarray(label_map), self._table, dst=self._narrow))
         colours = self._narrow.view(np.uint8).reshape(rows, columns, 4)
-        cv2.resize(colours, (width, rows), dst=self._wide, interpolation=cv2.INTER_NEAREST_EXACT)
-        return self._wide
+        return filled(
+            self._wide, cv2.resize(colours, (width, rows), dst=self._wide, interpolation=cv2.INTER_NEAREST_EXACT)
+        )
 
     def _draw_legend(self, canvas: Uint8, label_map: Uint8, scale: float) -> None:
         """Lists the classes that cover more than half a percent, largest first."""

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from edgeseg.errors import DataError, UsageError
-from edgeseg.image import Float32, Uint8
+from edgeseg.image import Float32, Uint8, filled
 from edgeseg.refine.bilateral import bilateral_filter
 
 Kernel = Callable[[Float32], Float32]
@@ -140,7 +140,7 @@ def smoothness_kernel(height: int, width: int, sigma: float) -> Kernel:
     def apply(planes: Float32) -> Float32:
         result = np.empty_like(planes)
         for plane, out in zip(planes.reshape(-1, height, width), result.reshape(-1, height, width), strict=True):
-            cv2.sepFilter2D(plane, cv2.CV_32F, taps, taps, dst=out, borderType=cv2.BORDER_CONSTANT)
+            filled(out, cv2.sepFilter2D(plane, cv2.CV_32F, taps, taps, dst=out, borderType=cv2.BORDER_CONSTANT))
         result -= planes
         return result
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from edgeseg.errors import UsageError
-from edgeseg.image import Float32, Uint8
+from edgeseg.image import Float32, Uint8, check_label_map, check_picture, filled
 
 T = TypeVar("T", Float32, Uint8)
 
@@ -69,7 +69,12 @@ class TemporalSmoother:
 
         Returns:
             (h, w) uint8, overwritten by the next call.
+
+        Raises:
+            UsageError: `frame` is no picture, or `label_map` no label map.
         """
+        check_picture(frame, "frame")
+        check_label_map(label_map)
         start = time.perf_counter()
         grey = _small_grey(frame)
         if self._held.shape != label_map.shape or self._grey.shape != grey.shape:
@@ -126,7 +131,7 @@ class TemporalSmoother:
         self._doubt = np.asarray(cv2.bitwise_and(cv2.add(self._doubt, 1), differs), np.uint8)  # type: ignore[call-overload]
         convinced = np.asarray(cv2.compare(self._doubt, self._patience, cv2.CMP_GE), np.uint8)  # type: ignore[call-overload]
         taken = cv2.bitwise_or(convinced, moved)
-        cv2.copyTo(label_map, taken, self._held)
+        filled(self._held, cv2.copyTo(label_map, taken, self._held))
         self._doubt[np.asarray(taken) > 0] = 0
 
 

@@ -21,8 +21,18 @@ import numpy.typing as npt
 from edgeseg.card import InputSpec, LabelSet, OutputKind, ResizeMode
 from edgeseg.card_file import detach, read_model
 from edgeseg.errors import ModelFileError, UsageError
-from edgeseg.image import Float32, Uint8, content_size, fit, normalise, resize_label_map
-from edgeseg.postprocess import Argmax, binary_label_map
+from edgeseg.image import (
+    Float32,
+    Uint8,
+    check_picture,
+    check_size,
+    content_size,
+    filled,
+    fit,
+    normalise,
+    resize_label_map,
+)
+from edgeseg.postprocess import Argmax, binary_label_map, checked_out
 from edgeseg.postprocess import label_map as upsampled_label_map
 from edgeseg.postprocess import probabilities as upsampled_probabilities
 from edgeseg.runtime.delegates import DelegateSpec, parse_delegate, probe
@@ -140,12 +150,19 @@ class Segmenter:
         """
         self.prepare(frame)
         self.invoke()
-        if height is None or width is None:
+        if height is None and width is None:
             return self.label_map()
+        if height is None or width is None:
+            raise UsageError(f"height {height}, width {width}: give both or none")
         return self.sized_label_map(height, width, sharp=sharp)
 
     def prepare(self, frame: Uint8) -> None:
-        """Puts a frame into the input tensor: one resize, straight into its memory where its type allows."""
+        """Puts a frame into the input tensor: one resize, straight into its memory where its type allows.
+
+        Raises:
+            UsageError: It is no picture, (H, W, 3) uint8.
+        """
+        check_picture(frame, "frame")
         self._content = content_size(frame.shape[0], frame.shape[1], self.input)
         self.stage(frame, self._interpreter.view(self._input_tensor)[0])
 
@@ -154,7 +171,12 @@ class Segmenter:
         return np.empty(self._input_tensor.shape[1:], self._input_tensor.dtype)
 
     def stage(self, frame: Uint8, tensor: npt.NDArray[Any]) -> None:
-        """Preprocesses a frame into `tensor`, an array from `staging`. Not for two threads at once."""
+        """Preprocesses a frame into `tensor`, an array from `staging`. Not for two threads at once.
+
+        Raises:
+            UsageError: The frame is no picture, (H, W, 3) uint8, or `tensor` is not like the input tensor.
+        """
+        self._check_tensor(tensor)
         if self._table is None and tensor.dtype == np.uint8:
             fit(frame, self.input, tensor)
             return
@@ -162,11 +184,13 @@ class Segmenter:
         if self._table is None:
             normalise(rgb, self.input, tensor)
         else:
-            cv2.LUT(rgb, self._table, dst=tensor.view(np.uint8))
+            stored = tensor.view(np.uint8)
+            filled(stored, cv2.LUT(rgb, self._table, dst=stored))
 
     def fits(self, tensor: npt.NDArray[Any]) -> bool:
         """Whether an array is like the input tensor."""
-        return tensor.shape == self._input_tensor.shape[1:] and tensor.dtype == self._input_tensor.dtype
+        wanted = self._input_tensor
+        return tensor.shape == wanted.shape[1:] and tensor.dtype == wanted.dtype and tensor.flags.c_contiguous
 
     def load(self, tensor: npt.NDArray[Any], frame_size: tuple[int, int]) -> None:
         """Copies a staged input in.
@@ -174,7 +198,11 @@ class Segmenter:
         Args:
             tensor: What `stage` filled.
             frame_size: (rows, columns) of the frame it was made of.
+
+        Raises:
+            UsageError: The tensor is not like the input tensor.
         """
+        self._check_tensor(tensor)
         self._content = content_size(*frame_size, self.input)
         np.copyto(self._interpreter.view(self._input_tensor)[0], tensor)
 
@@ -194,8 +222,11 @@ class Segmenter:
 
         Returns:
             uint8 class ids; a view of `out` if it was given.
+
+        Raises:
+            UsageError: `out` is not contiguous uint8 of `output_size`.
         """
-        labels = np.empty(self.output_size, np.uint8) if out is None else out
+        labels = np.empty(self.output_size, np.uint8) if out is None else checked_out(out, self.output_size)
         output = self._output()
         if self.output_kind == "labels":
             np.copyto(labels, output, casting="unsafe")
@@ -213,7 +244,11 @@ class Segmenter:
             height: Rows wanted.
             width: Columns wanted.
             sharp: See `segment`. A network whose output is labels already has no logits to upsample.
+
+        Raises:
+            UsageError: The size is none.
         """
+        check_size(height, width)
         rows, columns = self._output_content()
         if sharp and self.output_kind == "logits" and self._channels > 1:
             full = upsampled_label_map(
@@ -252,6 +287,13 @@ class Segmenter:
         if tensor.scale:
             logits = (logits - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
         return upsampled_probabilities(logits, height, width)
+
+    def _check_tensor(self, tensor: npt.NDArray[Any]) -> None:
+        if not self.fits(tensor):
+            raise UsageError(
+                f"the tensor is {tensor.dtype} of shape {tensor.shape}: expected {self._input_tensor.dtype} of shape "
+                f"{self._input_tensor.shape[1:]}, as staging() makes it"
+            )
 
     def _output(self) -> npt.NDArray[Any]:
         output: npt.NDArray[Any] = self._interpreter.view(self._output_tensor)[0]

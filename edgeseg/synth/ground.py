@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import DataError
-from edgeseg.image import Float32, Uint8
+from edgeseg.image import Float32, Uint8, filled
 from edgeseg.synth import noise
 from edgeseg.synth.camera import Points, fill
 from edgeseg.synth.canvas import Canvas
@@ -55,11 +55,12 @@ def paint(canvas: Canvas, scene: Scene, shift: Shift, backdrop: Material) -> Non
             at = flat_x[chosen], flat_y[chosen]
             colours[:, 0, :3] = colours[:, 0, :3] + _pattern(canvas, material, at, size[chosen], local[:, 0])
         painted[chosen] = _as_bytes(colours)
-    cv2.cvtColor(painted.view(np.uint8).reshape(*surface.shape, 4), cv2.COLOR_BGRA2BGR, dst=canvas.image)
+    pixels = painted.view(np.uint8).reshape(*surface.shape, 4)
+    filled(canvas.image, cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR, dst=canvas.image))
     _shade(canvas, coarse)
     classes = np.zeros(256, np.uint8)
     classes[: len(materials)] = [material.class_id for material in materials]
-    cv2.LUT(surface, classes, dst=canvas.ids)
+    filled(canvas.ids, cv2.LUT(surface, classes, dst=canvas.ids))
 
 
 def _as_bytes(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
@@ -87,7 +88,7 @@ def _fade(fine: Float32, footprint: Float32) -> None:
     """Texture finer than the pixels averages out: amplitude 1 near by, falling with the size of a pixel's footprint."""
     if footprint.max() > _RESOLVED:
         amplitude = np.clip(np.float32(_RESOLVED) / footprint, 0.35, 1.0).astype(np.float32)
-        cv2.multiply(fine, cv2.merge([amplitude, amplitude]), fine)
+        filled(fine, cv2.multiply(fine, cv2.merge([amplitude, amplitude]), fine))
 
 
 def _shade(canvas: Canvas, coarse: Float32) -> None:
@@ -101,7 +102,7 @@ def _shade(canvas: Canvas, coarse: Float32) -> None:
         dark += cover - dark * cover  # either is enough to hide the sun
     blue, green, red = light.shade
     factors = cv2.transform(dark, np.array([[blue - 1, 1], [green - 1, 1], [red - 1, 1]], np.float32))
-    cv2.multiply(canvas.image, factors, canvas.image, dtype=cv2.CV_8U)
+    filled(canvas.image, cv2.multiply(canvas.image, factors, canvas.image, dtype=cv2.CV_8U))
 
 
 def _pattern(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edgeseg.image import Float32, Uint8
+from edgeseg.image import Float32, Uint8, filled
 from edgeseg.synth.light import Light
 from edgeseg.synth.palette import Rng
 
@@ -64,7 +64,7 @@ def expose(image: Uint8, depth: Float32, light: Light, sensor: Sensor, rng: Rng)
     lens: Float32 = 1 - np.float32(sensor.vignette / 2) * (row + column)
     seen, veil = clear * lens, (1 - clear) * lens
     picture = cv2.multiply(image, cv2.merge([seen, seen, seen]), dtype=cv2.CV_32F)
-    cv2.add(picture, cv2.transform(veil, np.array(light.sky, np.float32)[:, None]), picture)
+    filled(picture, cv2.add(picture, cv2.transform(veil, np.array(light.sky, np.float32)[:, None]), picture))
     if sensor.blur:
         picture = cv2.GaussianBlur(picture, (0, 0), sensor.blur)
     developed = cv2.transform(picture, _development(light, sensor)).astype(np.float32, copy=False)

@@ -8,6 +8,7 @@ import math
 import cv2
 import numpy as np
 
+from edgeseg.image import filled
 from edgeseg.synth import ground, noise
 from edgeseg.synth.camera import NEAR, Points
 from edgeseg.synth.canvas import Canvas
@@ -105,4 +106,5 @@ def leaf(canvas: Canvas) -> None:
     level = 1 + strength * (0.15 * noise.at(x, y, 11.0, 0, 5) + 0.13 * noise.at(x, y, 8.0, 1, 9))
     factor = np.ones(chosen.shape, np.float32)
     factor[chosen] = np.clip(level, 0.35, 1.75)
-    cv2.multiply(canvas.image, cv2.merge([factor, factor, factor]), canvas.image, dtype=cv2.CV_8U)
+    shaded = cv2.multiply(canvas.image, cv2.merge([factor, factor, factor]), canvas.image, dtype=cv2.CV_8U)
+    filled(canvas.image, shaded)
