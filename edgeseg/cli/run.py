@@ -115,6 +115,7 @@ def command(
     from edgeseg.cli.refining import open_refiner
     from edgeseg.files import ensure_folder, write_json
     from edgeseg.host import usable_cores
+    from edgeseg.live.masks import MaskMaker
     from edgeseg.live.outputs.browser import BrowserView
     from edgeseg.live.outputs.opening import OutputOptions, open_outputs
     from edgeseg.live.outputs.window import window_trouble
@@ -169,11 +170,10 @@ def command(
         segmenter,
         opened,
         lambda: open_source(what, options),
-        options=RunOptions(frames=frames, seconds=seconds, sharp=sharp, exit_on_loss=exit_on_loss, legend=legend),
+        options=RunOptions(frames=frames, seconds=seconds, exit_on_loss=exit_on_loss, legend=legend),
+        masks=MaskMaker(sharp=sharp, refine=open_refiner(refine), smooth=smoother),
         notify=_notify,
         progress=_show_progress,
-        refine=open_refiner(refine),
-        smooth=smoother,
         replace=Fallback(file, delegate, open_model, _notify)
         if delegate and parse_delegate(delegate).is_external
         else None,

@@ -82,7 +82,7 @@ class Capture:
         self.dropped = 0
         self.reconnects = 0
         self.loss: Loss | None = None
-        self.failure: EdgesegError | None = None
+        self.failure: BaseException | None = None
         self._start_thread(source)
 
     def watch(self) -> None:
@@ -145,7 +145,7 @@ class Capture:
                     source = None
                     if self._current(generation):
                         self._lose(str(error))
-        except EdgesegError as error:
+        except BaseException as error:  # of whatever kind: the run would wait for this thread for ever
             if self._current(generation):
                 self._fail(error)
         finally:
@@ -206,7 +206,7 @@ class Capture:
             self.loss = Loss(at=time.monotonic(), reason=reason)
         self._on_loss(self.loss)
 
-    def _fail(self, error: EdgesegError) -> None:
+    def _fail(self, error: BaseException) -> None:
         self.failure = error
         self._handoff.close()
 

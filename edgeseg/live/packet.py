@@ -26,6 +26,7 @@ class Packet:
         image: (H, W, 3) uint8, blue-green-red; None for a packet that only says that the source is lost.
         lane: The interpreter that this frame is in, as its input or as its output; None if it is in none.
         tensor: The network's input made of it, where no interpreter was free.
+        staged_for: Whose input `tensor` is, where networks may be replaced; None if it holds none.
         labels: Buffer of the label map.
         label_map: The label map, a view of `labels`; None before inference and where the mask is invalid.
         captured: Capture time, on the clock of `time.monotonic`.
@@ -40,13 +41,14 @@ class Packet:
 
     __slots__ = (
         "capture_s", "captured", "image", "index", "invoke_s", "label_map", "labels", "lane", "name", "overlay",
-        "preprocess_s", "ready", "reason", "tensor", "valid",
+        "preprocess_s", "ready", "reason", "staged_for", "tensor", "valid",
     )  # fmt: skip
 
     def __init__(self, tensor: npt.NDArray[Any], labels: Uint8) -> None:
         self.tensor = tensor
         self.labels = labels
         self.lane: Segmenter | None = None
+        self.staged_for: Segmenter | None = None
         self.image: Uint8 | None = None
         self.label_map: Uint8 | None = None
         self.overlay: Uint8 | None = None
@@ -64,11 +66,14 @@ class Handoff:
     Args:
         capacity: Packets that may wait.
         drop: Whether the oldest makes room for a newer one; else the giver waits.
+
+    Attributes:
+        drops: The same.
     """
 
     def __init__(self, capacity: int, *, drop: bool) -> None:
+        self.drops = drop
         self._capacity = capacity
-        self._drop = drop
         self._waiting: deque[Packet] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -83,7 +88,7 @@ class Handoff:
         with self._changed:
             dropped = None
             while len(self._waiting) >= self._capacity and not self._closed:
-                if self._drop:
+                if self.drops:
                     dropped = self._waiting.popleft()
                 else:
                     self._changed.wait()

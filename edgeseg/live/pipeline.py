@@ -23,10 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.errors import EdgesegError, OutputError, SourceError
+from edgeseg.errors import OutputError, SourceError
 from edgeseg.host import temperature, throttling
 from edgeseg.live.capture import Capture, Loss
-from edgeseg.live.inference import Inference, Refine, Replace, Smooth
+from edgeseg.live.device import OneDevice, Replace
+from edgeseg.live.inference import Inference, Wiring
+from edgeseg.live.lanes import TwoLanes
+from edgeseg.live.masks import MaskMaker
 from edgeseg.live.outputs.base import Event, Output
 from edgeseg.live.overlay import Overlay
 from edgeseg.live.packet import Handoff, Packet
@@ -54,14 +57,12 @@ class RunOptions:
     Attributes:
         frames: End after so many; None for no limit.
         seconds: End after so many; None for no limit.
-        sharp: Label maps at the frame's size, from upsampled logits.
         exit_on_loss: End with an error when the source is lost, instead of waiting for it.
         legend: Whether the overlay lists the classes.
     """
 
     frames: int | None = None
     seconds: float | None = None
-    sharp: bool = False
     exit_on_loss: bool = False
     legend: bool = False
 
@@ -74,10 +75,9 @@ class Pipeline:
         source: The source, open.
         reopen: Opens it again after a loss.
         options: See the class.
+        masks: Makes label maps; the strongest class if None.
         notify: Called with lines for people, when something happens.
         progress: Called with a line of figures twice a second.
-        refine: Makes label maps from class probabilities and frames; None takes the strongest class.
-        smooth: Steadies label maps; None leaves them.
         replace: Replaces a Segmenter whose accelerator failed; None lets the failure end the run.
     """
 
@@ -88,10 +88,9 @@ class Pipeline:
         reopen: Callable[[], Source],
         *,
         options: RunOptions | None = None,
+        masks: MaskMaker | None = None,
         notify: Notify = lambda line: None,
         progress: Notify = lambda line: None,
-        refine: Refine | None = None,
-        smooth: Smooth | None = None,
         replace: Replace | None = None,
     ) -> None:
         self._source_name, self.live = source.name, source.live
@@ -105,7 +104,7 @@ class Pipeline:
         self._outputs: list[Output] = []
         self._over = threading.Event()
         self._ended = ""
-        self._failure: EdgesegError | None = None
+        self._failure: BaseException | None = None
         self.times = StageTimes()
         self.invalid = 0
         self._losses: deque[Loss] = deque(maxlen=_MOST_LOSSES)
@@ -113,19 +112,15 @@ class Pipeline:
         self._stopped_outputs: list[str] = []
         self._capture: Capture | None = None
         self._output_thread: threading.Thread | None = None
-        self._inference = Inference(
-            segmenter,
+        wiring = Wiring(
             captured=self._captured,
             results=self._results,
-            live=source.live,
             times=self.times,
             fail=self._fail,
             limit=self._options.frames,
-            sharp=self._options.sharp,
-            refine=refine,
-            smooth=smooth,
-            replace=replace,
+            masks=masks or MaskMaker(),
         )
+        self._inference = _inference(segmenter, replace, wiring)
 
     @property
     def frames(self) -> int:
@@ -226,7 +221,7 @@ class Pipeline:
             "throttling": throttling(),
         }
 
-    def _fail(self, error: EdgesegError) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self.stop(f"error: {error}")
 
@@ -234,11 +229,8 @@ class Pipeline:
         """Writes results until there are no more, then closes the outputs, on the thread that alone uses them."""
         try:
             self._write_all()
-        except EdgesegError as error:
+        except BaseException as error:  # of whatever kind: the run must not seem to have gone well
             self._fail(error)
-        except BaseException:
-            self.stop("error")
-            raise
         finally:
             self._results.close()
             self._broadcast({"event": "end", "ended": self._ended or self._natural_end()})
@@ -336,3 +328,9 @@ class Pipeline:
         event = {"event": event["event"], "t": time.monotonic() - self._begin, **event}
         for output in list(self._outputs):
             output.event(event)
+
+
+def _inference(segmenter: Segmenter, replace: Replace | None, wiring: Wiring) -> Inference:
+    """Two lanes on a CPU; one device where something can replace it, or where the network runs on an accelerator."""
+    twin = segmenter.twin() if replace is None else None
+    return OneDevice(segmenter, replace, wiring) if twin is None else TwoLanes(segmenter, twin, wiring)

@@ -14,7 +14,7 @@ from live_fakes import FakeCamera, Notebook
 from tiny_models import colour_model, edgetpu_model, picture
 
 from edgeseg.errors import DelegateError
-from edgeseg.live import inference
+from edgeseg.live import device
 from edgeseg.live.pipeline import Pipeline
 from edgeseg.runtime.fallback import Fallback, cpu_file
 from edgeseg.runtime.segmenter import Segmenter
@@ -84,7 +84,7 @@ def test_one_that_fails_again_and_again_is_given_up(library, model):
 
 
 def test_one_that_hangs(library, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(inference, "HANG_SECONDS", 0.5)
+    monkeypatch.setattr(device, "HANG_SECONDS", 0.5)
     gone, told = tmp_path / "gone", []
     pipeline, notebook = run_until_cpu(model, f"{library},after=20,how=hang,once={gone}", told, gone)
     assert any("no result for" in line for line in told)

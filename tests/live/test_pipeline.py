@@ -10,6 +10,7 @@ from tiny_models import colour_model, picture
 
 from edgeseg.errors import DataError, OutputError, SourceError
 from edgeseg.live import capture as capture_module
+from edgeseg.live.masks import MaskMaker
 from edgeseg.live.pipeline import Pipeline, RunOptions
 from edgeseg.runtime.segmenter import Segmenter
 
@@ -21,11 +22,11 @@ def frames(count):
     return [picture(np.full((32, 48), i % 4)) for i in range(count)]
 
 
-def make(source, reopen=None, **options):
+def make(source, reopen=None, masks=None, **options):
     def fails():
         raise SourceError("not there")
 
-    return Pipeline(Segmenter(colour_model()), source, reopen or fails, options=RunOptions(**options))
+    return Pipeline(Segmenter(colour_model()), source, reopen or fails, options=RunOptions(**options), masks=masks)
 
 
 def in_background(pipeline, outputs):
@@ -250,7 +251,7 @@ def test_packets_are_used_again():
 def test_sharp_label_maps_have_the_frames_size():
     notebook = Notebook()
     big = picture(np.full((64, 96), 2))
-    make(ListSource([big]), sharp=True).run([notebook])
+    make(ListSource([big]), masks=MaskMaker(sharp=True)).run([notebook])
     assert notebook.results[0][2].shape == (64, 96)
     assert (notebook.results[0][2] == 2).all()
 
@@ -266,8 +267,7 @@ def test_smoothing_keeps_its_hands_off_the_packets():
 
     held = np.empty((32, 48), np.uint8)
     notebook = Notebook(pause=0.005)
-    pipeline = Pipeline(Segmenter(colour_model()), ListSource(frames(12)), ListSource, smooth=smooth)
-    pipeline.run([notebook])
+    make(ListSource(frames(12)), masks=MaskMaker(smooth=smooth)).run([notebook])
     assert [int(label_map[0, 0]) for _, _, label_map in notebook.results] == [(i + 1) % 4 for i in range(12)]
     assert [int(label_map[0, 0]) for label_map in seen] == [i % 4 for i in range(12)]
 
