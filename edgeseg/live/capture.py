@@ -153,7 +153,7 @@ class Capture:
                 source.close()
 
     def _read_one(self, source: Source, generation: int) -> bool:
-        """Reads one frame and hands it on; False at the end of the source."""
+        """Reads one frame and hands it on; False at the end of the source, if this thread may say so."""
         packet = self._take()
         start = time.monotonic()
         try:
@@ -161,15 +161,14 @@ class Capture:
         except BaseException:
             self._give(packet)
             raise
-        if read is None or not self._current(generation):
-            self._give(packet)
-            return read is not None
-        packet.image, packet.captured = read
         now = time.monotonic()
+        if read is None or not self._alive(now, generation):
+            self._give(packet)
+            return read is not None or not self._current(generation)
+        packet.image, packet.captured = read
         packet.capture_s = now - max(start, packet.captured if self.live else start)
         packet.index, packet.name = self.frames, source.frame_name()
         self.frames += 1
-        self._alive(now)
         self._fill(packet)
         undelivered = self._handoff.put(packet)
         if undelivered is not None:
@@ -190,14 +189,18 @@ class Capture:
                 self._stopped.wait(pause)
         return None
 
-    def _alive(self, now: float) -> None:
+    def _alive(self, now: float, generation: int) -> bool:
+        """Notes a frame; False if the thread that read it was given up before."""
         with self._lock:
+            if not self._current(generation):
+                return False
             self._last_sign, self._waiting_first = now, False
             loss, self.loss = self.loss, None
         if loss is not None:
             loss.lasted = now - loss.at
             self.reconnects += 1
             self._on_return(loss)
+        return True
 
     def _lose(self, reason: str) -> None:
         with self._lock:
