@@ -8,6 +8,7 @@ import json
 import math
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +133,37 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {path}: {above} is no folder; choose a folder you may write to")
     if not os.access(above, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: Permission denied in {above}; choose a folder you may write to")
+
+
+def check_apart(outputs: Iterable[tuple[str, Path]], inputs: Iterable[tuple[str, Path]] = ()) -> None:
+    """Proves, before long work, that no output would be written over an input or over another output.
+
+    Links of both kinds and relative names are looked through; devices such as /dev/null may take several outputs.
+
+    Args:
+        outputs: (what it is, where it goes), files or folders.
+        inputs: (what it is, where it lies).
+
+    Raises:
+        OutputError: Two are the same.
+    """
+    known = {identity: what for what, path in inputs if (identity := _identity(path)) is not None}
+    for what, path in outputs:
+        identity = _identity(path)
+        if identity in known:
+            raise OutputError(f"cannot write {what} to {path}: that is {known[identity]}; choose another name")
+        if identity is not None:
+            known[identity] = f"where {what} goes too"
+
+
+def _identity(path: Path) -> tuple[int, int] | str | None:
+    """What tells a file or folder from all others, whatever leads to it; None for a device."""
+    real = os.path.realpath(path)
+    try:
+        found = os.stat(real)
+    except OSError:
+        return real
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) else None
 
 
 def ensure_folder(path: str | os.PathLike[str]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -26,7 +27,7 @@ from edgeseg.cli import (
     train,
 )
 from edgeseg.errors import EdgesegError, MissingExtraError
-from edgeseg.files import check_writable
+from edgeseg.files import check_apart, check_writable
 
 app = typer.Typer(
     name="edgeseg",
@@ -103,13 +104,17 @@ def main(arguments: list[str] | None = None) -> None:
     words = spread_json_option(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    destinations = [word for option, word in itertools.pairwise(words) if option == "--json" and word != "-"]
+    pairs = list(itertools.pairwise(["", *words]))
+    destinations = [word for option, word in pairs if option == "--json" and word != "-"]
+    others = [word for option, word in pairs if option != "--json"]
     if not debug:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
     try:
         for destination in destinations:
             check_writable(destination)
+            named = [(f"{word}, which this command names too", Path(word)) for word in others]
+            check_apart([("the result", Path(destination))], named)
         app(args=words, prog_name="edgeseg")
     except EdgesegError as error:
         if debug:

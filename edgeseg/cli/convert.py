@@ -54,7 +54,8 @@ def command(
     from edgeseg.cli.calibrating import open_calibration_for, spread
     from edgeseg.cli.models_option import load_float_model
     from edgeseg.conversion.convert import AGREEMENT_IMAGES, convert
-    from edgeseg.files import check_writable, write_bytes
+    from edgeseg.files import check_apart, check_writable, write_bytes
+    from edgeseg.zoo import resolve
 
     recipe = Recipe(name=recipe_name, output=output, target=target)  # type: ignore[arg-type]
     if recipe.target == "edgetpu" and not recipe.is_integer:
@@ -69,6 +70,9 @@ def command(
         height, width = parse_size(size)
         spec = replace(spec, height=height, width=width)
     pictures = open_calibration_for(card, recipe, calibration, data)
+    if out is not None:
+        read = [("the network", resolve(model, kind="float")), ("the calibration set", Path(calibration or ""))]
+        check_apart([("the converted file", out)], [*read, *(("a calibration picture", p) for p in pictures.files)])
     count = min(images, pictures.count)
     with progress_bar() as progress:
         advance = advancing(progress, "calibrating" if recipe.is_integer else "converting")

@@ -49,7 +49,7 @@ def command(
     from edgeseg import __version__
     from edgeseg.cli.models_option import check_classes, open_segment
     from edgeseg.data.layouts import open_dataset
-    from edgeseg.files import check_writable
+    from edgeseg.files import check_apart, check_writable
     from edgeseg.host import host_info
     from edgeseg.measure.benchmark import benchmark
     from edgeseg.report.examples import make_examples
@@ -67,6 +67,8 @@ def command(
     for path, _, names, _ in opened:
         check_classes(path, names, dataset)
     check_writable(out)
+    folders = {data, *(path.parent for path in (*dataset.images, *dataset.label_maps))}
+    check_apart([("the report", out)], [("a folder of the data set", folder) for folder in folders])
     with progress_bar() as progress:
         scores = [
             evaluate(segment, dataset, limit=limit, advance=advancing(progress, f"scoring {path.name}"))

@@ -117,7 +117,7 @@ def command(
     from edgeseg.host import usable_cores
     from edgeseg.live.masks import MaskMaker
     from edgeseg.live.outputs.browser import BrowserView
-    from edgeseg.live.outputs.opening import OutputOptions, open_outputs
+    from edgeseg.live.outputs.opening import OutputOptions, check_outputs, open_outputs
     from edgeseg.live.outputs.window import window_trouble
     from edgeseg.live.pipeline import Pipeline, RunOptions
     from edgeseg.live.sources import SourceOptions, open_source
@@ -133,6 +133,7 @@ def command(
         record=record,
         save_labels=save_labels,
         events=events,
+        stats=stats,
         serve=serve,
         window=window or not (headless or serve or no_window),
         mavlink=mavlink,
@@ -148,6 +149,8 @@ def command(
     named = None if labels is None else load_labels(labels)
     cores = max(1, min(4, usable_cores() - 1)) if threads is None else threads
     file = resolve(model)
+    read = [("the model", file)] if labels is None else [("the model", file), ("the list of classes", Path(labels))]
+    check_outputs(where_to, what, read)
 
     def open_model(path: Path, on: str | None) -> Segmenter:
         return Segmenter(path, threads=cores, delegate=on, labels=named, resize=mode, mean=mean, std=std)

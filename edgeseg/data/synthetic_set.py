@@ -73,7 +73,7 @@ def write_set(
         advance: Called with (done, total).
 
     Raises:
-        DataError: The folder holds a set of another seed, size or renderer.
+        DataError: The folder holds a set of another seed, size or renderer, or another data set.
         OutputError: It cannot be written.
         UsageError: An unknown split, a negative seed or a size below 16.
     """
@@ -149,6 +149,11 @@ def write_flight(
 
 def _check_record(path: Path, record: dict[str, Any]) -> None:
     if not path.exists():
+        found_other = next((n for n in (LABELS_FILE, "images", "labels") if (path.parent / n).exists()), None)
+        if found_other is not None:
+            raise DataError(
+                f"{path.parent} holds {found_other} of another data set (it has no {RECORD_FILE}): choose another folder"
+            )
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

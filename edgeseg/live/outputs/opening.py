@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError
+from edgeseg.files import check_apart
 from edgeseg.live.describe import FreeSpaceFinder, describe_mask
 from edgeseg.live.free_space import CameraGeometry
 from edgeseg.live.outputs.base import Output
@@ -16,7 +18,7 @@ from edgeseg.live.outputs.labels import LabelFolder
 from edgeseg.live.outputs.mavlink import MavlinkOutput
 from edgeseg.live.outputs.video import VideoRecording
 from edgeseg.live.outputs.window import Window
-from edgeseg.live.sources.base import Source
+from edgeseg.live.sources import Source, source_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class OutputOptions:
         record: Video file for the overlay.
         save_labels: Folder for label maps.
         events: File or udp://HOST:PORT for JSON lines.
+        stats: JSON file for the run's figures.
         serve: [HOST:]PORT of the browser view.
         window: Whether to show a window.
         mavlink: Address of an autopilot.
@@ -39,6 +42,7 @@ class OutputOptions:
     record: Path | None = None
     save_labels: Path | None = None
     events: str | None = None
+    stats: Path | None = None
     serve: str | None = None
     window: bool = False
     mavlink: str | None = None
@@ -61,6 +65,36 @@ class OutputOptions:
         if self.camera_height is None or self.fov is None:
             return None
         return CameraGeometry(height=self.camera_height, fov=self.fov, pitch=self.pitch)
+
+
+def check_outputs(options: OutputOptions, source: str, inputs: Sequence[tuple[str, Path]]) -> None:
+    """Proves that nothing would be written over what the run reads, nor two outputs over each other.
+
+    Args:
+        options: Where results go.
+        source: What the user names as the source.
+        inputs: (what it is, path) of every other file that is read.
+
+    Raises:
+        OutputError: It would.
+        SourceError: There is no such source.
+        DataError: A folder or glob without pictures.
+    """
+    events = options.events if options.events is not None and not options.events.startswith("udp:") else None
+    wanted = (
+        ("the recording", options.record),
+        ("events", None if events is None else Path(events)),
+        ("the figures", options.stats),
+        ("label maps", options.save_labels),
+    )
+    outputs = [(what, path) for what, path in wanted if path is not None]
+    pictures = source_files(source)
+    check_apart(outputs, [*inputs, *(("what the source reads", path) for path in pictures)])
+    if options.save_labels is not None and not Path(source).is_file():  # they would be pictures of the next run
+        folders = {parent for path in pictures for parent in (path.parent, path.resolve().parent)}
+        check_apart(
+            [("label maps", options.save_labels)], [("the folder of the source's pictures", path) for path in folders]
+        )
 
 
 def open_outputs(options: OutputOptions, labels: LabelSet, source: Source) -> list[Output]:

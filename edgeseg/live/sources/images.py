@@ -26,17 +26,7 @@ class ImageSource:
 
     def __init__(self, what: str) -> None:
         self.name = what
-        path = Path(what)
-        if path.is_dir():
-            self.paths = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        elif path.exists():
-            self.paths = [path]
-        else:
-            self.paths = sorted(map(Path, glob.glob(what, recursive=True)))
-            if not self.paths and not any(mark in what for mark in "*?["):
-                raise SourceError(f"source {what}: no such file")
-        if not self.paths:
-            raise DataError(f"source {what} holds no pictures: expected files ending in .jpg, .png, .bmp, ...")
+        self.paths = picture_paths(what)
         self._next = 0
 
     def read(self, into: Uint8 | None) -> tuple[Uint8, float] | None:
@@ -54,3 +44,24 @@ class ImageSource:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def picture_paths(what: str) -> list[Path]:
+    """Returns the pictures that a name means, sorted: a picture, those of a folder, those that a glob finds.
+
+    Raises:
+        SourceError: No such file.
+        DataError: No picture in the folder or glob.
+    """
+    path = Path(what)
+    if path.is_dir():
+        paths = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    elif path.exists():
+        paths = [path]
+    else:
+        paths = sorted(map(Path, glob.glob(what, recursive=True)))
+        if not paths and not any(mark in what for mark in "*?["):
+            raise SourceError(f"source {what}: no such file")
+    if not paths:
+        raise DataError(f"source {what} holds no pictures: expected files ending in .jpg, .png, .bmp, ...")
+    return paths

@@ -11,7 +11,7 @@ from edgeseg.image import IMAGE_SUFFIXES
 from edgeseg.live.sources.base import Source
 from edgeseg.live.sources.camera import CameraSource
 from edgeseg.live.sources.csi import PiCameraSource, gstreamer_source, jetson_pipeline
-from edgeseg.live.sources.images import ImageSource
+from edgeseg.live.sources.images import ImageSource, picture_paths
 from edgeseg.live.sources.raw import RawSource
 from edgeseg.live.sources.stream import StreamSource
 from edgeseg.live.sources.video import VideoSource
@@ -94,3 +94,14 @@ def describe_source(what: str) -> str:
             f"source {what}: no such file; expected a camera number, a video, a picture, a folder or a URL"
         )
     return "video"
+
+
+def source_files(what: str) -> list[Path]:
+    """Returns the files that a source reads; none of a camera, a stream or stdin.
+
+    Raises:
+        SourceError: No such file.
+        DataError: A folder or glob without pictures.
+    """
+    kind = describe_source(what)
+    return picture_paths(what) if kind == "images" else [Path(what)] if kind == "video" else []

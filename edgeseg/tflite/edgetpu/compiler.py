@@ -97,7 +97,7 @@ def compile_model(
         UsageError: The compiler is not there, or the file is compiled already.
         ModelFileError: The file is unusable.
         ConversionError: The compiler fails or takes too long.
-        OutputError: The folder cannot be written.
+        OutputError: The folder cannot be written, or what is there leads back to `model`.
     """
     program = find(compiler)
     path = Path(model)
@@ -110,6 +110,13 @@ def compile_model(
     if prediction.is_compiled:
         raise UsageError(f"{path} is compiled for the Edge TPU already; give the file it was compiled from")
     target = files.ensure_folder(path.parent if folder is None else folder)
+    files.check_apart(
+        [
+            ("the compiled file", target / f"{path.stem}_edgetpu.tflite"),
+            ("the log", target / f"{path.stem}_edgetpu.log"),
+        ],
+        [("the file to be compiled", path)],
+    )
     with tempfile.TemporaryDirectory(prefix="edgeseg-compile-") as scratch:
         source = Path(scratch) / f"{path.stem}.tflite"
         source.write_bytes(card_file.graph_of(content))
