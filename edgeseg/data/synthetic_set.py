@@ -152,7 +152,7 @@ def _check_record(path: Path, record: dict[str, Any]) -> None:
         found_other = next((n for n in (LABELS_FILE, "images", "labels") if (path.parent / n).exists()), None)
         if found_other is not None:
             raise DataError(
-                f"{path.parent} holds {found_other} of another data set (it has no {RECORD_FILE}): choose another folder"
+                f"{path.parent} holds {found_other} of another data set (there is no {RECORD_FILE}): choose another"
             )
         return
     try:
