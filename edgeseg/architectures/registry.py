@@ -12,6 +12,7 @@ from edgeseg.architectures.deeplab import deeplabv3plus
 from edgeseg.architectures.deeplab_classic import deeplabv1, deeplabv2, deeplabv2_multiscale, deeplabv3
 from edgeseg.architectures.fcn import fcn
 from edgeseg.architectures.network import NetworkSpec
+from edgeseg.architectures.panoptic_deeplab import panoptic_deeplab
 from edgeseg.architectures.parsenet import parsenet
 from edgeseg.architectures.pspnet import pspnet
 from edgeseg.architectures.unet import unet, unet_unpadded
@@ -173,6 +174,15 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper_size=(512, 512),
         paper_figures=Figures(45_688_261, 189_858_643_968),
         edge_figures=Figures(900_531, 2_661_066_368),
+    ),
+    "panoptic_deeplab": Architecture(
+        build=panoptic_deeplab,
+        title="Panoptic-DeepLab, semantic branch",
+        paper="Cheng et al., Panoptic-DeepLab, CVPR 2020",
+        paper_backbones=("resnet50", "resnet101"),
+        paper_size=(512, 512),
+        paper_figures=Figures(26_845_749, 112_013_410_304),
+        edge_figures=Figures(818_947, 2_416_511_168),
     ),
     "parsenet": Architecture(
         build=parsenet,

@@ -33,7 +33,7 @@ def command(
     scale: Annotated[str, typer.Option(help="Smallest and largest random zoom.")] = "0.5,2",
     weights: Annotated[str | None, typer.Option(help="'imagenet': start from keras.applications' weights.")] = None,
     init_from: Annotated[
-        Path | None, typer.Option(help="A .tflite file with a MobileNetV2, or a .keras file, to start from.")
+        Path | None, typer.Option(help="A .tflite file with a backbone, or a .keras file, to start from.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of initial weights, order and augmentation.")] = 0,
     val_every: Annotated[int, typer.Option(help="Epochs between validations.")] = 1,

@@ -35,12 +35,8 @@ def run_training(
     from edgeseg.data.layouts import open_dataset
     from edgeseg.keras_model import load_model, network_spec
     from edgeseg.training.fit import train
-    from edgeseg.training.initial_weights import (
-        init_from_imagenet,
-        init_from_keras,
-        init_from_tflite,
-        matching_backbone,
-    )
+    from edgeseg.training.initial_weights import init_from_imagenet, init_from_keras
+    from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
 
     if weights not in (None, "imagenet"):
         raise UsageError(f"--weights {weights}: expected imagenet")
@@ -63,7 +59,8 @@ def run_training(
 
     def initialise(network: Any) -> None:
         if tflite and init_from:
-            init_from_tflite(network, init_from, backbone, spec, train_set)
+            count = init_from_tflite(network, init_from, backbone, spec, train_set)
+            console.print(f"{count} convolutions start from {init_from}", soft_wrap=True, markup=False)
         elif init_from:
             taken = init_from_keras(network, load_model(init_from)[0])
             console.print(f"{taken} start from {init_from}", soft_wrap=True, markup=False)

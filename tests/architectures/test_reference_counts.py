@@ -124,6 +124,22 @@ def test_deeplabv3plus_resnet101():
     assert Figures(parameters(network), multiply_accumulates(network)) == ARCHITECTURES["deeplabv3plus"].paper_figures
 
 
+@pytest.mark.parametrize(("backbone", "resnet"), [("resnet50", RESNET50), ("resnet101", RESNET101)])
+def test_panoptic_deeplab_s_semantic_branch(backbone, resnet):
+    def depthwise_bn(channels, kernel):
+        return channels * (kernel**2 + 2)
+
+    pyramid = conv_bn(2048, 256) + 3 * (depthwise_bn(2048, 3) + conv_bn(2048, 256))
+    pyramid += conv_bn(2048, 256) + conv_bn(5 * 256, 256)
+    decoder = conv_bn(2048, 64) + depthwise_bn(256 + 64, 5) + conv_bn(256 + 64, 256)  # at stride 8
+    decoder += conv_bn(256, 32) + depthwise_bn(256 + 32, 5) + conv_bn(256 + 32, 256)  # at stride 4
+    network = paper_form("panoptic_deeplab", backbone)
+    assert parameters(network) == resnet + pyramid + decoder + conv(256, 21)
+    if backbone == "resnet50":
+        figures = Figures(parameters(network), multiply_accumulates(network))
+        assert figures == ARCHITECTURES["panoptic_deeplab"].paper_figures
+
+
 @pytest.mark.parametrize("architecture", [name for name, a in ARCHITECTURES.items() if a.has_edge_form])
 def test_edge_form_costs_what_it_says(architecture):
     network = build_network(keras, NetworkSpec(architecture=architecture, **EDGE_REFERENCE), batch_size=1)
@@ -133,7 +149,7 @@ def test_edge_form_costs_what_it_says(architecture):
 def test_every_paper_backbone_is_checked():
     checked = {(architecture, backbone) for architecture, backbone, *_ in REFERENCES}
     offered = {(name, b) for name, a in ARCHITECTURES.items() for b in a.paper_backbones}
-    assert {pair for pair in offered - checked if pair[0] != "deeplabv3plus"} == set()
+    assert {pair for pair in offered - checked if pair[0] not in ("deeplabv3plus", "panoptic_deeplab")} == set()
 
 
 @pytest.mark.parametrize(
@@ -147,6 +163,9 @@ def test_every_paper_backbone_is_checked():
         # torchvision resnet18's num_params less its classifier, with two 3x3 convolutions as stem
         ("resnet18", 11_689_512 - conv(512, 1000) - conv_bn(3, 64, 7) + conv_bn(3, 64, 3) + conv_bn(64, 64, 3)),
         ("efficientnetlite0", 4_652_008 - conv_bn(320, 1280) - conv(1280, 1000)),
+        # kernels and biases of Google's mobilenet_edgetpu_0.75_224 as a .tflite less its classifier; a normalisation
+        # has gamma and beta in place of each bias
+        ("mobilenetedgetpu_0.75", 1_677_032 + 2 * 15_064),
     ],
 )
 def test_backbones_equal_their_references(backbone, count):

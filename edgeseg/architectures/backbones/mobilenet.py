@@ -141,6 +141,7 @@ def inverted_residual(
     *,
     kernel: int = 3,
     activation: str = "relu6",
+    add: bool = True,
 ) -> Tensor:
     """MobileNetV2's block: expand (1x1), filter (depthwise), project (1x1, linear); adds its input where it fits.
 
@@ -154,12 +155,13 @@ def inverted_residual(
         prefix: Of the layers' names.
         kernel: Side of the depthwise kernel.
         activation: "relu6" or "relu".
+        add: Whether the input is added at all.
     """
     entry = x
     if expanded is not None:
         x = conv_bn(K, x, expanded, f"{prefix}expand", activation=activation)
     x = depthwise_bn(K, x, f"{prefix}depthwise", kernel=kernel, stride=stride, dilation=dilation, activation=activation)
     x = conv_bn(K, x, filters, f"{prefix}project", activation=None)
-    if stride == 1 and entry.shape[-1] == filters:
+    if add and stride == 1 and entry.shape[-1] == filters:
         x = K.layers.Add(name=f"{prefix}add")([entry, x])
     return x

@@ -16,6 +16,7 @@ from edgeseg.architectures.backbones.mobilenet import (
     mobilenetv2_channels,
     mobilenetv3_minimalistic,
 )
+from edgeseg.architectures.backbones.mobilenet_edgetpu import mobilenet_edgetpu
 from edgeseg.architectures.backbones.resnet18 import resnet18
 from edgeseg.architectures.blocks import Tensor
 from edgeseg.errors import UsageError, unknown_name
@@ -25,6 +26,7 @@ __all__ = ["BACKBONES", "BackboneName", "Features", "build_backbone", "mobilenet
 BACKBONES: dict[str, BackboneBuilder] = {
     "mobilenetv2": mobilenetv2,
     "mobilenetv3min": mobilenetv3_minimalistic,
+    "mobilenetedgetpu": mobilenet_edgetpu,
     "efficientnetlite0": efficientnet_lite0,
     "resnet18": resnet18,
     "resnet50": resnet,
