@@ -23,7 +23,7 @@ $(STAMP): | python-is-usable
 	@echo "Installing edgeseg and its tools into $(VENV) (Python $(VERSION), TensorFlow included: a minute or more) ..."
 	@if [ "$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$(VERSION)" ]; \
 		then $(PYTHON) -m venv --clear $(VENV); fi
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[train,qat,mavlink,dev]"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[train,mavlink,dev]"
 	@rm -f $(VENV)/edgeseg-*.stamp
 	@touch $@
 

@@ -87,7 +87,7 @@ def test_a_missing_package_is_answered_with_the_pip_line(cli, command) -> None:
         raise ModuleNotFoundError("No module named 'tf_keras.src'", name="tf_keras.src")
 
     command(fail)
-    assert cli("fail").error == 'this command needs tf_keras, which is not installed: pip install "edgeseg[qat]"'
+    assert cli("fail").error == 'this command needs tf_keras, which is not installed: pip install "edgeseg[train]"'
 
 
 def test_a_bug_is_no_user_error(command) -> None:

@@ -65,8 +65,7 @@ STOPPED = 130
 PACKAGE_EXTRAS = {
     "tensorflow": "train",
     "keras": "train",
-    "tf_keras": "qat",
-    "tensorflow_model_optimization": "qat",
+    "tf_keras": "train",
 }
 
 # These libraries write to stderr what no user can act on; what matters reaches the user as an EdgesegError.
@@ -120,15 +119,23 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         _fail(str(error))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        if debug or package not in PACKAGE_EXTRAS:
+        if debug or package == "edgeseg":
             raise
-        _fail(str(MissingExtraError(package, PACKAGE_EXTRAS[package], "this command")))
+        if isinstance(error, ModuleNotFoundError) and package in PACKAGE_EXTRAS:
+            _fail(str(MissingExtraError(package, PACKAGE_EXTRAS[package], "this command")))
+        _fail(f"{package or 'a package'} cannot be imported ({_gist(error)}): `edgeseg doctor` says the fix")
     except SystemExit as stopped:
         if stopped.code == STOPPED:
             print("edgeseg: stopped", file=sys.stderr)
         raise
+
+
+def _gist(error: ImportError) -> str:
+    """Returns the line of an import's error that says something: NumPy's begins with blank lines and advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def _fail(message: str) -> NoReturn:

@@ -6,7 +6,7 @@ import dataclasses
 
 from rich.table import Table
 
-from edgeseg.cli.output import JsonOption, console, emit
+from edgeseg.cli.output import JsonOption, emit, table_console
 
 
 def command(json: JsonOption = None) -> None:
@@ -25,22 +25,23 @@ def command(json: JsonOption = None) -> None:
             return "-", "-"
         return f"{figures.parameters / 1e6:.2f} M", f"{figures.multiply_accumulates / 1e9:.2f} G"
 
+    shown = table_console(json)
     table = Table(box=None, pad_edge=False)
     for title in ("architecture", "edge form", "MACs", "paper form", "MACs"):
         table.add_column(title, justify="left" if title == "architecture" else "right")
     for name, architecture in ARCHITECTURES.items():
         edge, paper = millions(architecture.edge_figures), millions(architecture.paper_figures)
         table.add_row(name, *edge, *paper)
-    console.print(table)
+    shown.print(table)
     for name, architecture in ARCHITECTURES.items():
-        console.print(f"{name}: {architecture.title}. {architecture.paper}", soft_wrap=True)
-    console.print(
+        shown.print(f"{name}: {architecture.title}. {architecture.paper}", soft_wrap=True)
+    shown.print(
         "edge: parameters and multiply-accumulates on {backbone}, {num_classes} classes, {height}x{width}, output "
         "stride {output_stride}".format(**EDGE_REFERENCE)
         + f"; paper form: on the paper's backbone and size, {PAPER_CLASSES} classes"
     )
     names = [name if name in OF_ONE_WIDTH else f"{name}_<width>" for name in BACKBONES]
-    console.print(f"backbones: {', '.join(names)}")
+    shown.print(f"backbones: {', '.join(names)}")
     emit(
         {
             "architectures": [

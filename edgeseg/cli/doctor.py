@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from edgeseg.cli.output import JsonOption, console, emit
+from edgeseg.cli.output import JsonOption, emit, table_console
 
 
 def command(json_to: JsonOption = None) -> None:
@@ -20,12 +20,13 @@ def command(json_to: JsonOption = None) -> None:
     from edgeseg.measure.doctor import examine
 
     checks = examine()
+    shown = table_console(json_to)
     for check in checks:
         mark = "[green]ok  [/]" if check.ok else ("[red]FAIL[/]" if check.required else "[yellow]--  [/]")
-        console.print(f"{mark} {check.name}: ", end="")
-        console.print(check.found, markup=False, soft_wrap=True)
+        shown.print(f"{mark} {check.name}: ", end="")
+        shown.print(check.found, markup=False, soft_wrap=True)
         if check.fix:
-            console.print(f"       {check.fix}", markup=False, soft_wrap=True)
+            shown.print(f"       {check.fix}", markup=False, soft_wrap=True)
     keys = ("name", "ok", "found", "fix")
     emit({"checks": [{key: getattr(check, key) for key in keys} for check in checks]}, json_to)
     if not all(check.ok for check in checks if check.required):

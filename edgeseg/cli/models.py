@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from edgeseg.cli.output import JsonOption, console, emit
+from edgeseg.cli.output import JsonOption, emit, table_console
 
 
 def command(json: JsonOption = None) -> None:
@@ -40,6 +40,7 @@ def command(json: JsonOption = None) -> None:
                     "default": name == zoo.DEFAULT,
                 }
             )
+    shown = table_console(json)
     table = Table(box=None, pad_edge=False)
     for title in ("model", "recipe", "input", "mIoU %", "on", "MB"):
         table.add_column(title, justify="right" if title in ("mIoU %", "MB") else "left", no_wrap=True)
@@ -52,6 +53,6 @@ def command(json: JsonOption = None) -> None:
             "" if row["miou"] is None else f"{row['dataset']}/{row['split']}",
             f"{row['bytes'] / 1e6:.2f}",
         )
-    console.print(table)
-    console.print(f"default: {zoo.DEFAULT}; files: {zoo.zoo_folder()}/<model>/", soft_wrap=True)
+    shown.print(table)
+    shown.print(f"default: {zoo.DEFAULT}; files: {zoo.zoo_folder()}/<model>/", soft_wrap=True)
     emit({"models": rows}, json)

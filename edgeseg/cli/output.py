@@ -1,4 +1,7 @@
-"""What commands print: one JSON object on stdout for programs, everything for people on stderr."""
+"""What commands print: one JSON object on stdout for programs, everything for people on stderr.
+
+Where a table is what a command is for (`models`, `archs`, `doctor`), it goes to stdout, unless JSON goes there.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,15 @@ JsonOption = Annotated[
 
 console = Console(stderr=True, highlight=False)
 """For people. Nothing for programs goes here."""
+
+_PIPE_COLUMNS = 200  # wide enough to cut nothing for who filters a table
+
+
+def table_console(json_to: str | None) -> Console:
+    """Returns where a command prints the table that it is for: stdout, or stderr where `--json` has stdout."""
+    if json_to == "-":
+        return console
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
 
 
 def emit(result: dict[str, Any], destination: str | None) -> None:

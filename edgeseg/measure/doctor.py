@@ -1,24 +1,37 @@
-"""Checks that this machine can do what edgeseg needs, and says the fix for what it cannot."""
+"""Checks that this machine can do what edgeseg needs, and says the fix for what it cannot.
+
+What may be missing or broken is tried in a process of its own: a wheel that was built for another NumPy, libc or
+processor raises what it likes, or takes its process down with it. So this module imports none of it.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
+import json
 import os
+import signal
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import cv2
-import numpy as np
-
-from edgeseg.host import governor, temperature, throttling, usable_cores, video_devices
+from edgeseg.measure.advice import (
+    OPENCV_WHEELS,
+    install_extra,
+    install_package,
+    install_runtime,
+    needs_old_numpy,
+    replace_opencv,
+    version_of,
+)
 from edgeseg.runtime.delegates import find_edgetpu
-from edgeseg.runtime.interpreter import probe_runtimes
 
-PYTHON_TESTED = ((3, 10), (3, 14))
+PYTHON_TESTED = ((3, 10), (3, 13))
 _HOT_CELSIUS = 80.0
 _WANTED_GOVERNORS = ("", "performance", "schedutil")
+_TRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +59,62 @@ def examine() -> list[Check]:
     Returns:
         The findings, the required ones first.
     """
+    numpy, numpy_reason = _tried("import numpy; result = numpy.__version__")
+    opencv, *opencv_parts = _opencv(bool(numpy))
+    machine, reason = _tried(_HOST)
     return [
         _python(),
-        *_runtime(),
-        _numpy(),
-        *_opencv(),
-        _cameras(),
-        *_delegates(),
-        _processor(),
-        _heat(),
+        _environment(),
+        _runtime(bool(numpy)),
+        _numpy(numpy, numpy_reason),
+        opencv,
+        _pillow(),
+        *opencv_parts,
+        *(_machine(machine) if machine else [Check(name="this machine", ok=False, found=reason, fix=_MEND_FIRST)]),
+        _edgetpu(),
         *_workshop(),
     ]
+
+
+# === What must work: tried, not only looked up ===
+
+_HOST = """
+from edgeseg import host
+result = {"cores": host.usable_cores(), "governor": host.governor(), "celsius": host.temperature(),
+          "slowed": host.throttling(), "devices": [(str(path), name) for path, name in host.video_devices()]}
+"""
+_RUNTIME = """
+from edgeseg.runtime.interpreter import probe_runtimes
+runtime, broken = probe_runtimes()
+result = {"runtime": runtime and f"{runtime.package} {runtime.version}", "broken": broken}
+"""
+_OPENCV = """
+import cv2
+lines = [line.partition(":") for line in cv2.getBuildInformation().splitlines()]
+build = {key.strip(): value.split()[0] for key, _, value in lines if value.split()}
+result = {"version": cv2.__version__, "build": build}
+"""
+_MEND_FIRST = "mend what is marked FAIL above first"
+
+
+def _tried(code: str) -> tuple[Any, str]:
+    """Runs Python code in a process of its own, with this one's paths.
+
+    Returns:
+        What it assigned to `result` (of the types that JSON has), and ""; or None and the reason why it failed.
+    """
+    whole = f"import json, sys\nsys.path[:] = {sys.path!r}\n{code}\nprint('\\n' + json.dumps(result))"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", whole], capture_output=True, text=True, timeout=_TRY_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"no answer in {_TRY_SECONDS:.0f} s"
+    if done.returncode < 0:
+        return None, f"importing it ends the process ({signal.Signals(-done.returncode).name})"
+    if done.returncode:
+        return None, (done.stderr.strip().splitlines() or ["it ends without a reason"])[-1]
+    return json.loads(done.stdout.splitlines()[-1]), ""
 
 
 def _python() -> Check:
@@ -64,67 +122,100 @@ def _python() -> Check:
     oldest, newest = PYTHON_TESTED
     span = f"{oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}"
     ok = oldest <= sys.version_info[:2] <= newest
-    return Check(name="Python", ok=ok, found=found, fix="" if ok else f"use Python {span}", required=True)
+    too_old = sys.version_info[:2] < oldest
+    return Check(name="Python", ok=ok, found=found, fix="" if ok else f"tested with Python {span}", required=too_old)
 
 
-def _runtime() -> Iterable[Check]:
-    runtime, broken = probe_runtimes()
-    if runtime is not None:
-        found = f"{runtime.package} {runtime.version}, constructs an interpreter"
-        yield Check(name="TFLite runtime", ok=True, found=found, required=True)
-    else:
-        fix = 'pip install ai-edge-litert; on 32-bit ARM: pip install "edgeseg[tflite-runtime]"'
-        if any("tflite-runtime" in line for line in broken):
-            fix = f"pip install 'numpy<2' for tflite-runtime, or {fix}"
-        found = "; ".join(broken) or "neither ai-edge-litert nor tflite-runtime"
-        yield Check(name="TFLite runtime", ok=False, found=found, fix=fix, required=True)
-
-
-def _numpy() -> Check:
-    found = np.__version__
-    old_runtime = _version("tflite-runtime") and not _version("ai-edge-litert")
-    ok = not (old_runtime and int(found.split(".")[0]) >= 2)
+def _environment() -> Check:
+    """Tells whether pip may install here at all (PEP 668: Debian and Raspberry Pi OS keep it out of their Python)."""
+    if sys.prefix != sys.base_prefix:
+        return Check(name="environment", ok=True, found=sys.prefix)
+    managed = (Path(os.__file__).parent / "EXTERNALLY-MANAGED").is_file()
+    fix = "python3 -m venv --system-site-packages .venv && . .venv/bin/activate, then install edgeseg there"
     return Check(
-        name="NumPy",
-        ok=ok,
-        found=found,
-        fix="" if ok else "tflite-runtime needs it: pip install 'numpy<2'",
+        name="environment",
+        ok=not managed,
+        found=f"{sys.prefix}, the system's Python" + (", where pip may not install" if managed else ""),
+        fix=fix if managed else "",
+    )
+
+
+def _numpy(version: str | None, reason: str) -> Check:
+    if version is None:
+        installed = version_of("numpy")
+        fix = install_package("numpy", again=bool(installed))
+        return Check(name="NumPy", ok=False, found=_broken(installed, reason), fix=fix, required=True)
+    too_new = needs_old_numpy() and int(version.split(".")[0]) >= 2
+    fix = f"tflite-runtime needs NumPy 1: {install_extra('tflite-runtime')}" if too_new else ""
+    return Check(name="NumPy", ok=not too_new, found=version, fix=fix, required=True)
+
+
+def _runtime(numpy_works: bool) -> Check:
+    found, reason = _tried(_RUNTIME)
+    if found and found["runtime"]:
+        return Check(name="TFLite runtime", ok=True, found=f"{found['runtime']}, makes an interpreter", required=True)
+    if not numpy_works:
+        return Check(name="TFLite runtime", ok=False, found=reason, fix="mend NumPy first", required=True)
+    told = "; ".join(found["broken"]) if found else reason
+    fix = install_runtime(again=bool(version_of("ai-edge-litert")))
+    return Check(
+        name="TFLite runtime",
+        ok=False,
+        found=told or "neither ai-edge-litert nor tflite-runtime",
+        fix=fix,
         required=True,
     )
 
 
-def _opencv() -> Iterable[Check]:
-    wheels = [name for name in _OPENCV_WHEELS if _version(name)]
+def _opencv(numpy_works: bool) -> Iterable[Check]:
+    wheels = [name for name in OPENCV_WHEELS if version_of(name)]
+    found, reason = _tried(_OPENCV)
+    if found is None:
+        fix = replace_opencv(wheels) if numpy_works else "mend NumPy first"
+        yield Check(name="OpenCV", ok=False, found=_broken(", ".join(wheels), reason), fix=fix, required=True)
+        return
+    several = len(wheels) > 1
     yield Check(
         name="OpenCV",
-        ok=len(wheels) <= 1,
-        found=f"{cv2.__version__}, {', '.join(wheels) or 'the system package'}",
-        fix="" if len(wheels) <= 1 else f"they overwrite each other: pip uninstall {' '.join(wheels[1:])}",
+        ok=not several,
+        found=f"{found['version']}, {', '.join(wheels) or 'the system package'}",
+        fix=f"they overwrite each other: {replace_opencv(wheels)}" if several else "",
         required=True,
     )
-    build = {
-        key.strip(): value.split()[0]
-        for key, _, value in (line.partition(":") for line in cv2.getBuildInformation().splitlines())
-        if value.split()
-    }
+    system = "only where you need it: the system's python3-opencv (apt), in a venv --system-site-packages without pip's"
+    window = f"only where you need it, --serve does without: {replace_opencv(wheels, 'opencv-python')}"
     parts = (
-        ("FFMPEG", "FFMPEG", "videos and streams", "pip install opencv-python-headless"),
-        ("V4L2", "v4l/v4l2", "cameras", "pip install opencv-python-headless"),
-        (
-            "GStreamer",
-            "GStreamer",
-            "Jetson CSI cameras and pipelines",
-            "only where you need it: the system's python3-opencv",
-        ),
-        ("windows", "GUI", "--window", "only where you need it: pip install opencv-python, or use --serve"),
+        ("FFMPEG", "FFMPEG", "videos and streams", replace_opencv(wheels)),
+        ("V4L2", "v4l/v4l2", "cameras", replace_opencv(wheels)),
+        ("GStreamer", "GStreamer", "Jetson CSI cameras and pipelines", system),
+        ("windows", "GUI", "--window", window),
     )
     for name, key, use, fix in parts:
-        has = build.get(key, "NO") not in ("NO", "NONE")
+        has = found["build"].get(key, "NO") not in ("NO", "NONE")
         yield Check(name=f"OpenCV {name}", ok=has, found=f"{'yes' if has else 'no'} ({use})", fix="" if has else fix)
 
 
-def _cameras() -> Check:
-    devices = video_devices()
+def _pillow() -> Check:
+    version, reason = _tried("import PIL.Image; result = PIL.__version__")
+    installed = version_of("pillow")
+    fix = "" if version else install_package("pillow", again=bool(installed))
+    return Check(name="Pillow", ok=bool(version), found=version or _broken(installed, reason), fix=fix, required=True)
+
+
+def _broken(installed: str, reason: str) -> str:
+    return f"{installed} is installed and broken: {reason}" if installed else f"not installed ({reason})"
+
+
+# === This machine ===
+
+
+def _machine(told: dict[str, Any]) -> Iterable[Check]:
+    yield _cameras(told["devices"])
+    yield _processor(told["cores"], told["governor"])
+    yield _heat(told["celsius"], told["slowed"])
+
+
+def _cameras(devices: Sequence[tuple[str, str]]) -> Check:
     if not devices:
         return Check(
             name="cameras",
@@ -138,9 +229,26 @@ def _cameras() -> Check:
     return Check(name="cameras", ok=not closed, found=found, fix=fix)
 
 
-def _delegates() -> Iterable[Check]:
+def _processor(cores: int, governor: str) -> Check:
+    ok = governor in _WANTED_GOVERNORS
+    fix = "" if ok else "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    return Check(name="processor", ok=ok, found=f"{cores} cores, governor {governor or 'none'}", fix=fix)
+
+
+def _heat(celsius: float | None, slowed: str) -> Check:
+    told = ["" if celsius is None else f"{celsius:.0f} °C", slowed]
+    ok = not slowed and (celsius is None or celsius < _HOT_CELSIUS)
+    return Check(
+        name="heat and power",
+        ok=ok,
+        found=", ".join(filter(None, told)) or "the board does not tell",
+        fix="" if ok else "cool the board; a stronger power supply",
+    )
+
+
+def _edgetpu() -> Check:
     library = find_edgetpu()
-    yield Check(
+    return Check(
         name="Edge TPU library",
         ok=library is not None,
         found=library or "none",
@@ -148,27 +256,11 @@ def _delegates() -> Iterable[Check]:
     )
 
 
-def _processor() -> Check:
-    found, now = governor(), usable_cores()
-    ok = found in _WANTED_GOVERNORS
-    fix = "" if ok else "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-    return Check(name="processor", ok=ok, found=f"{now} cores, governor {found or 'none'}", fix=fix)
-
-
-def _heat() -> Check:
-    celsius, slowed = temperature(), throttling()
-    found = (
-        ", ".join(filter(None, ["" if celsius is None else f"{celsius:.0f} °C", slowed])) or "the board does not tell"
-    )
-    ok = not slowed and (celsius is None or celsius < _HOT_CELSIUS)
-    return Check(name="heat and power", ok=ok, found=found, fix="" if ok else "cool the board; a stronger power supply")
-
-
 def _workshop() -> Iterable[Check]:
     parts = (
         ("tensorflow", "tensorflow", "training and conversion", "train"),
         ("keras", "keras", "training", "train"),
-        ("tensorflow_model_optimization", "tensorflow-model-optimization", "quantization-aware training", "qat"),
+        ("tf_keras", "tf_keras", "conversion", "train"),
         ("pymavlink", "pymavlink", "MAVLink messages", "mavlink"),
     )
     for module, package, use, extra in parts:
@@ -176,21 +268,6 @@ def _workshop() -> Iterable[Check]:
         yield Check(
             name=package,
             ok=has,
-            found=f"{_version(package) or 'present' if has else 'not installed'} ({use})",
-            fix="" if has else f'only where you need it: pip install "edgeseg[{extra}]"',
+            found=f"{version_of(package) or 'present' if has else 'not installed'} ({use})",
+            fix="" if has else f"only where you need it: {install_extra(extra)}",
         )
-
-
-_OPENCV_WHEELS = (
-    "opencv-python-headless",
-    "opencv-python",
-    "opencv-contrib-python-headless",
-    "opencv-contrib-python",
-)
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""

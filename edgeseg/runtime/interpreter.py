@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.errors import DelegateError, MissingExtraError, ModelFileError
+from edgeseg.errors import DelegateError, ModelFileError
 from edgeseg.runtime.quiet import captured_stderr, telling
 
 RUNTIMES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
-_NO_FLATBUFFER = b"\0" * 8
-"""Not a model: a working runtime refuses it with ValueError, a broken one fails before it looks."""
+_EMPTY_MODEL = bytes.fromhex(
+    "1800000054464c3300000e00140010000c000800000004000e00000040000000100000000800000003000000000000000100000010000000"
+    "0c00140010000c00080004000c000000100000000c00000008000000040000000000000001000000080000000400040004000000"
+)
+"""A model of one subgraph without operators. tflite-runtime under NumPy 2 refuses what is no model as it should, and
+fails only where it would hand an interpreter out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +68,14 @@ def find_runtime() -> Runtime:
     """Finds the first TFLite runtime that works.
 
     Raises:
-        MissingExtraError: None is installed.
-        DelegateError: One is installed and cannot construct an interpreter.
+        DelegateError: None is installed, or one that cannot construct an interpreter.
     """
     found, broken = probe_runtimes()
     if found is not None:
         return found
     if broken:
-        raise DelegateError(f"{broken[0]}; install ai-edge-litert, or for tflite-runtime: pip install 'numpy<2'")
-    raise MissingExtraError("ai-edge-litert (or tflite-runtime)", "tflite-runtime", "running a .tflite model")
+        raise DelegateError(f"{broken[0]}: `edgeseg doctor` says the fix for this machine")
+    raise DelegateError("no TFLite runtime is installed: `edgeseg doctor` says which one this machine can have")
 
 
 def probe_runtimes() -> tuple[Runtime | None, list[str]]:
@@ -94,11 +97,11 @@ def probe_runtimes() -> tuple[Runtime | None, list[str]]:
         version = importlib.metadata.version(package)
         try:
             with captured_stderr():
-                module.Interpreter(model_content=_NO_FLATBUFFER)
-        except ValueError:
-            return Runtime(package=package, version=version, module=module), broken
+                module.Interpreter(model_content=_EMPTY_MODEL)
         except Exception as error:  # SystemError under NumPy 2
             broken.append(f"{package} {version} imports and cannot construct an interpreter ({_first_line(error)})")
+        else:
+            return Runtime(package=package, version=version, module=module), broken
     return None, broken
 
 
