@@ -24,6 +24,7 @@ import numpy as np
 from edgeseg.errors import DataError, UsageError
 from edgeseg.image import Float32, Uint8, filled
 from edgeseg.refine.bilateral import bilateral_filter
+from edgeseg.refine.blas import one_blas_thread
 
 Kernel = Callable[[Float32], Float32]
 """(C, N) planes -> (C, N): at each pixel, the weighted sum over all others."""
@@ -88,7 +89,7 @@ def refine(probabilities: Float32, image: Uint8, params: CrfParams | None = None
         params: The field; `CrfParams()` if None.
 
     Returns:
-        (H, W, C) float32 marginals; they sum to 1 at each pixel.
+        (H, W, C) float32 marginals; they sum to 1 at each pixel. It takes one core (see `blas`).
 
     Raises:
         DataError: The shapes do not fit each other, or the probabilities are not finite.
@@ -96,6 +97,11 @@ def refine(probabilities: Float32, image: Uint8, params: CrfParams | None = None
     """
     params = CrfParams() if params is None else params
     _check(probabilities, image)
+    with one_blas_thread():
+        return _mean_field(probabilities, image, params)
+
+
+def _mean_field(probabilities: Float32, image: Uint8, params: CrfParams) -> Float32:
     height, width, num_classes = probabilities.shape
     log_unary = np.ascontiguousarray(probabilities.reshape(-1, num_classes).T, np.float32)
     log_unary = np.log(np.maximum(log_unary, SMALLEST_PROBABILITY))
