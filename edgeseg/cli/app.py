@@ -28,6 +28,7 @@ from edgeseg.cli import (
 )
 from edgeseg.errors import EdgesegError, MissingExtraError
 from edgeseg.files import check_apart, check_writable
+from edgeseg.runtime.quiet import keep_logs_off_the_screen
 
 app = typer.Typer(
     name="edgeseg",
@@ -109,6 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not debug:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
+        keep_logs_off_the_screen()
     try:
         for destination in destinations:
             check_writable(destination)

@@ -1,4 +1,10 @@
-"""Keeping the C++ log lines of a runtime off the user's screen, and having them at hand when something fails."""
+"""Keeping the C++ log lines of a runtime off the user's screen, and having them at hand when something fails.
+
+That redirects a file descriptor of the whole process. So a runtime's log is only taken in where the program asked for
+it, once and for all, by `keep_logs_off_the_screen`, as the command line does; in a program that uses edgeseg as a
+library nothing is redirected by opening a network. One thread at a time redirects: two that overlapped would put each
+other's buffer back for good.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +12,47 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+
+_redirecting = threading.RLock()
+_asked = False
+
+
+def keep_logs_off_the_screen(wanted: bool = True) -> None:
+    """Lets `captured_stderr` redirect from now on, or no more. For the program to decide, not for a library."""
+    global _asked
+    _asked = wanted
 
 
 @contextlib.contextmanager
 def captured_stderr() -> Iterator[Callable[[], str]]:
-    """Sends what anything in this process writes to file descriptor 2 into a buffer for the duration of the block.
+    """Takes in what anything in this process writes to file descriptor 2, for the duration of the block.
+
+    Where the program has not asked for it (`keep_logs_off_the_screen`), lines go where they always go.
 
     Yields:
-        A function that returns the text captured so far.
+        A function that returns the text captured so far; "" where nothing is.
     """
+    if not _asked:
+        yield str
+        return
     with _captured(2) as text:
         yield text
 
 
 @contextlib.contextmanager
 def captured_output() -> Iterator[Callable[[], str]]:
-    """Does the same with file descriptors 1 and 2; what this program's own Python code says on stderr still shows.
+    """Takes in file descriptors 1 and 2, asked or not; what this program's own Python code says on stderr still shows.
 
     Yields:
         A function that returns the text captured so far.
     """
+    with _redirecting:
+        yield from _captured_output()
+
+
+def _captured_output() -> Iterator[Callable[[], str]]:
     try:
         shown = os.fdopen(os.dup(2), "w", buffering=1)
     except OSError:
@@ -45,7 +71,7 @@ def captured_output() -> Iterator[Callable[[], str]]:
 
 @contextlib.contextmanager
 def _captured(*descriptors: int) -> Iterator[Callable[[], str]]:
-    with tempfile.TemporaryFile() as buffer, contextlib.ExitStack() as restore:
+    with _redirecting, tempfile.TemporaryFile() as buffer, contextlib.ExitStack() as restore:
 
         def text() -> str:
             buffer.flush()

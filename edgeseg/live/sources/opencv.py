@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
 
+from edgeseg.process import SharedSetting
+
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's own lines: what matters becomes an error of ours
+
+
+def _silence() -> Callable[[], None]:
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+    def put_back() -> None:
+        cv2.utils.logging.setLogLevel(before)
+
+    return put_back
+
+
+_silent = SharedSetting(_silence)
 
 
 def open_capture(what: str | int, backend: int, parameters: Sequence[int] = ()) -> Any:
@@ -23,14 +37,11 @@ def open_capture(what: str | int, backend: int, parameters: Sequence[int] = ()) 
     Returns:
         The capture, or None if it cannot be opened.
     """
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        capture = cv2.VideoCapture(what, backend, list(parameters))
-    except cv2.error:
-        return None
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+    with _silent():
+        try:
+            capture = cv2.VideoCapture(what, backend, list(parameters))
+        except cv2.error:
+            return None
     if not capture.isOpened():
         capture.release()
         return None
