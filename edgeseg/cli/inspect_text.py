@@ -105,13 +105,21 @@ def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
     if result["latency_estimates"]:
         low, high = result["latency_segmentation_ratio"]
         yield (
-            "[bold]Latency[/] (rough estimates, fitted to published figures with the error given; published "
+            "[bold]Latency[/] (rough estimates by published figures, with the error for networks left out; published "
             f"segmentation networks were {low:g} to {high:g} times slower; measure on the board)"
         )
     for guess in result["latency_estimates"]:
-        error = guess["error"]
-        fit = f"{error['median']:.0%} median, {error['worst']:.0%} worst, {error['figures']} figures"
-        yield f"  about {guess['milliseconds']:7.1f} ms  {guess['label']}  [dim]({fit})[/]"
+        yield f"  about {guess['milliseconds']:7.1f} ms  {guess['label']}  [dim]({_error(guess['error'])})[/]"
+    if result["latency_estimates"]:
+        yield "  no estimate where the published figures bear none:"
+        for board in result["latency_withheld"]:
+            yield f"    {board['label']}  [dim]({_error(board['error'])})[/]"
+
+
+def _error(error: dict[str, Any]) -> str:
+    return (
+        f"{error['median']:.0%} off in the median, {error['worst_times']:g} times at worst, {error['figures']} figures"
+    )
 
 
 def _edgetpu_verdict(result: Summary) -> Iterator[str]:

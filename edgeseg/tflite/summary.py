@@ -100,6 +100,9 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
             ],
         },
         "latency_segmentation_ratio": list(latency.SEGMENTATION_RATIO),
+        "latency_withheld": [
+            {"target": target, **dataclasses.asdict(board)} for target, board in latency.WITHHELD.items()
+        ],
         "latency_estimates": [dataclasses.asdict(guess) for guess in latency.estimate(graph, prediction, taken_over)],
     }
 

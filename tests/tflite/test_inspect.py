@@ -39,7 +39,8 @@ def test_json(cli: Any, model: Path) -> None:
     assert result["xnnpack"] == {"delegated": 1, "nodes": 1, "macs_share": 1.0}
     assert result["macs"] == 8 * 8 * 4 * 27
     assert (result["float_ops"], result["custom_ops"]) == ([], [])
-    assert {guess["target"] for guess in result["latency_estimates"]} >= {"pi4", "pi5", "edgetpu_usb3"}
+    assert {guess["target"] for guess in result["latency_estimates"]} == {"pi4", "edgetpu_pcie"}
+    assert {board["target"] for board in result["latency_withheld"]} == {"pi5", "edgetpu_usb3", "edgetpu_usb2"}
 
 
 def test_json_into_a_file(cli: Any, model: Path, tmp_path: Path) -> None:
