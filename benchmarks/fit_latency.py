@@ -1,4 +1,4 @@
-"""Fits the coefficients of `edgeseg.tflite.latency` to published latencies; prints how far off unseen networks come out.
+"""Fits the coefficients of `edgeseg.tflite.latency` to published latencies; prints how far off unseen networks are.
 
 Run it to see the fit: `python benchmarks/fit_latency.py`. The errors are those of leaving a network out: it is
 estimated by a fit to all the others' figures. (A fit's own errors say nothing where it has as many coefficients as
