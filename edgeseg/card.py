@@ -1,33 +1,37 @@
 """The records that cross module borders or reach the disk, the model card first among them.
 
 All are frozen, keyword-only, and made of scalars, tuples and other records, so that they compare by value, print
-readably and turn into JSON and back without loss (`to_json`, `from_json`).
+readably and turn into JSON and back without loss (`edgeseg.card_json`).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from edgeseg.errors import ModelFileError, UsageError, unknown_name
+from edgeseg.errors import UsageError, unknown_name
 
-CARD_FORMAT = 1
+CARD_FORMAT = 2
+"""The newest format of a card that this edgeseg reads. Format 2 tells inputs other than RGB with one mean and std."""
+MOST_CHANNELS = 512
+"""As many as OpenCV resizes."""
 
 RecipeName = Literal["int8_ptq", "int8_qat", "int8_weights", "float16", "float32"]
 OutputKind = Literal["logits", "labels"]
 ResizeMode = Literal["stretch", "letterbox"]
+ChannelOrder = Literal["rgb", "bgr", "grey", "as_is"]
+PerChannel = float | tuple[float, ...]
+"""One number for all channels, or one for each, in the input's own order."""
 Target = Literal["cpu", "edgetpu"]
 Form = Literal["edge", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """How a picture becomes a network's input: resize to `height` x `width`, RGB, `(pixel - mean) / std`.
+    """How a picture becomes a network's input: resize to `height` x `width`, order channels, `(pixel - mean) / std`.
 
     The default normalisation, (pixel - 128) / 128, is exactly an int8 tensor of scale 1/128 and zero point 0, so a
     quantized file takes the camera's uint8 values as they are.
@@ -35,27 +39,73 @@ class InputSpec:
     Attributes:
         height: Rows of the input, pixels.
         width: Columns of the input, pixels.
-        mean: Subtracted from each channel's pixel value (0-255).
-        std: Divides what remains.
+        mean: Subtracted from each pixel value (0-255): one number, or one for each channel in the input's order. Equal
+            numbers are kept as one.
+        std: Divides what remains; likewise.
         resize: "stretch" fills the input and may change the aspect ratio; "letterbox" keeps it and pads below and
             to the right with `mean`.
+        order: "rgb", or "bgr" as networks made with Caffe or OpenCV want it; "grey" is one channel, made of a colour
+            picture by ITU-R BT.601's weights; "as_is" leaves a picture of any number of channels as it is.
+        channels: How many the input has: 3 for "rgb" and "bgr", 1 for "grey".
     """
 
     height: int
     width: int
-    mean: float = 128.0
-    std: float = 128.0
+    mean: PerChannel = 128.0
+    std: PerChannel = 128.0
     resize: ResizeMode = "stretch"
+    order: ChannelOrder = "rgb"
+    channels: int = 3
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise UsageError(f"input size {self.height}x{self.width}: expected two positive numbers, height x width")
-        if not math.isfinite(self.mean):
-            raise UsageError(f"input mean {self.mean}: expected a number, as pixels count from 0 to 255")
-        if not 0 < self.std < math.inf:
-            raise UsageError(f"input std {self.std}: expected a positive number")
         if self.resize not in typing.get_args(ResizeMode):
             raise unknown_name("resize mode", self.resize, typing.get_args(ResizeMode))
+        if self.order not in typing.get_args(ChannelOrder):
+            raise unknown_name("channel order", self.order, typing.get_args(ChannelOrder))
+        if not 1 <= self.channels <= MOST_CHANNELS:
+            raise UsageError(f"input of {self.channels} channels: expected 1 to {MOST_CHANNELS}")
+        if self.order != "as_is" and self.channels != channels_of(self.order):
+            raise UsageError(
+                f"input of {self.channels} channels in the order {self.order}, which has {channels_of(self.order)}: "
+                "expected grey for 1, rgb or bgr for 3, as_is for any number"
+            )
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _compact(name, getattr(self, name), self.channels))
+        if not all(map(math.isfinite, self.means)):
+            raise UsageError(f"input mean {self.mean}: expected a number, as pixels count from 0 to 255")
+        if not all(0 < std < math.inf for std in self.stds):
+            raise UsageError(f"input std {self.std}: expected a positive number")
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """The mean of each channel."""
+        return self.mean if isinstance(self.mean, tuple) else (self.mean,) * self.channels
+
+    @property
+    def stds(self) -> tuple[float, ...]:
+        """The std of each channel."""
+        return self.std if isinstance(self.std, tuple) else (self.std,) * self.channels
+
+    @property
+    def format(self) -> int:
+        """The card format that can tell it: 1 for RGB with one mean and one std, else 2."""
+        return 2 if self.order != "rgb" or isinstance(self.mean, tuple) or isinstance(self.std, tuple) else 1
+
+
+def channels_of(order: ChannelOrder) -> int:
+    """Returns how many channels an order has; for "as_is", which has any number, 3."""
+    return 1 if order == "grey" else 3
+
+
+def _compact(name: str, value: PerChannel, channels: int) -> PerChannel:
+    """Returns one number where all channels have the same, else a tuple of one for each channel."""
+    if not isinstance(value, Iterable):
+        return value
+    if len(value) not in (1, channels):
+        raise UsageError(f"input {name} of {len(value)} numbers for {channels} channels: give one, or one for each")
+    return value[0] if len(set(value)) == 1 else tuple(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +253,7 @@ class ModelCard:
         licence: Terms under which the weights may be used.
         tools: (name, version) of what made the file.
         graph_digest: SHA-256 of the model's bytes without the card; filled in on writing.
-        format: Version of this record.
+        format: Version of this record; the lowest that can tell what it holds, so that an older edgeseg reads it.
     """
 
     name: str
@@ -221,69 +271,7 @@ class ModelCard:
     licence: str = ""
     tools: tuple[tuple[str, str], ...] = ()
     graph_digest: str = ""
-    format: int = CARD_FORMAT
+    format: int = 1
 
-
-T = TypeVar("T")
-
-
-def to_json(record: Any) -> str:
-    """Turns any record of this module into a JSON object."""
-    return json.dumps(dataclasses.asdict(record), indent=1)
-
-
-def from_json(kind: type[T], text: str | bytes) -> T:
-    """Reads a record back.
-
-    Args:
-        kind: The record's class.
-        text: What `to_json` wrote.
-
-    Raises:
-        ModelFileError: The text is not such a record, or a newer edgeseg wrote it.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"the card is not JSON ({error}): get the file again") from error
-    written = value.get("format", CARD_FORMAT) if isinstance(value, dict) else CARD_FORMAT
-    if isinstance(written, int) and written > CARD_FORMAT:
-        raise ModelFileError(f"the card has format {written}, this edgeseg reads up to {CARD_FORMAT}: upgrade edgeseg")
-    return typing.cast(T, _decode(kind, value, kind.__name__))
-
-
-def _decode(kind: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        return _decode(next(a for a in arguments if a is not type(None)), value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ModelFileError(f"the card's {where} is {type(value).__name__}, expected a list")
-        item = arguments if arguments[-1] is not Ellipsis else arguments[:1] * len(value)
-        if len(item) != len(value):
-            raise ModelFileError(f"the card's {where} has {len(value)} items, expected {len(item)}")
-        return tuple(_decode(k, v, where) for k, v in zip(item, value, strict=True))
-    if origin is Literal:
-        if value not in arguments:
-            raise ModelFileError(f"the card's {where} is {value!r}, expected one of {', '.join(map(repr, arguments))}")
-        return value
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise ModelFileError(f"the card's {where} is {type(value).__name__}, expected an object")
-        hints = typing.get_type_hints(kind)
-        fields = {f.name: f for f in dataclasses.fields(kind)}
-        missing = [n for n, f in fields.items() if n not in value and f.default is dataclasses.MISSING]
-        if missing:
-            raise ModelFileError(f"the card's {where} lacks {', '.join(missing)}")
-        known = {n: _decode(hints[n], v, f"{where}.{n}") for n, v in value.items() if n in fields}
-        try:
-            return typing.cast(Any, kind)(**known)
-        except UsageError as error:
-            raise ModelFileError(f"the card's {where}: {error}") from error
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ModelFileError(f"the card's {where} is {type(value).__name__}, expected {kind.__name__}")
-    return value
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "format", self.input.format)

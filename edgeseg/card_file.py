@@ -18,7 +18,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from edgeseg.card import ModelCard, from_json, to_json
+from edgeseg.card import ModelCard
+from edgeseg.card_json import from_json, to_json
 from edgeseg.errors import ModelFileError
 from edgeseg.files import digest, write_bytes
 

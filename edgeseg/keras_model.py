@@ -35,6 +35,7 @@ def network_spec(card: ModelCard) -> NetworkSpec:
         height=card.input.height,
         width=card.input.width,
         output_stride=card.output_stride,
+        channels=card.input.channels,
         form=card.form,
     )
 

@@ -17,10 +17,9 @@ from edgeseg.card import (
     ModelCard,
     Recipe,
     Score,
-    from_json,
-    to_json,
     voc_color,
 )
+from edgeseg.card_json import from_json, to_json
 from edgeseg.errors import ModelFileError, UsageError
 
 
@@ -54,6 +53,40 @@ def test_whole_numbers_may_stand_for_floats() -> None:
     assert isinstance(spec.mean, float)
 
 
+PER_CHANNEL = InputSpec(height=2, width=3, order="bgr", mean=(103.9, 116.8, 123.7), std=(1.0, 2.0, 3.0))
+
+
+def test_what_older_readers_would_misread_has_a_higher_format() -> None:
+    """A reader of format 1 passes over fields that it does not know: it must not run such a network."""
+    plain = dataclasses.replace(SMALL, input=InputSpec(height=4, width=6, mean=127.5, std=1.0, resize="letterbox"))
+    assert plain.format == 1
+    others = (
+        PER_CHANNEL,
+        InputSpec(height=4, width=6, order="bgr"),
+        InputSpec(height=4, width=6, order="grey", channels=1),
+        InputSpec(height=4, width=6, mean=(1.0, 2.0, 3.0)),
+        InputSpec(height=4, width=6, std=(1.0, 2.0, 3.0)),
+        InputSpec(height=4, width=6, order="as_is", channels=5),
+    )
+    for spec in others:
+        card = dataclasses.replace(SMALL, input=spec)
+        assert card.format == json.loads(to_json(card))["format"] == 2
+        assert from_json(ModelCard, to_json(card)) == card
+
+
+def test_a_card_of_format_1_is_read_as_ever() -> None:
+    written = json.loads(to_json(SMALL))
+    written["input"] = {"height": 4, "width": 6, "mean": 128.0, "std": 128.0, "resize": "stretch"}
+    written["format"] = 1
+    assert from_json(ModelCard, json.dumps(written)) == SMALL
+
+
+def test_equal_numbers_for_all_channels_are_kept_as_one() -> None:
+    assert InputSpec(height=4, width=6, mean=(128.0,) * 3, std=(128.0,)) == InputSpec(height=4, width=6)
+    assert PER_CHANNEL.means == PER_CHANNEL.mean
+    assert InputSpec(height=4, width=6).stds == (128.0, 128.0, 128.0)
+
+
 def test_a_field_that_a_later_minor_version_added_is_passed_over() -> None:
     assert from_json(InputSpec, '{"height": 2, "width": 3, "gamma": 2.2}') == InputSpec(height=2, width=3)
 
@@ -80,6 +113,7 @@ def edited(**changes) -> str:
         (edited(input={"height": 0, "width": 3}), "ModelCard.input: input size 0x3"),
         (edited(input={"height": 4, "width": 3, "std": math.nan}), "ModelCard.input: input std nan"),
         (edited(input={"height": 4, "width": 3, "resize": "crop"}), "resize is 'crop', expected one of 'stretch'"),
+        (edited(input={"height": 4, "width": 3, "mean": [1, "2", 3]}), "input.mean is str, expected float"),
         (edited(recipe={"name": "int4"}), "ModelCard.recipe.name is 'int4', expected one of 'int8_ptq'"),
         (edited(labels={"names": ["a"], "colors": [[0, 0, 0]]}), "ModelCard.labels: label set with 1 classes"),
         (edited(labels={"names": ["a", "b"], "colors": [[0, 0, 0], [1, 2]]}), "colors has 2 items, expected 3"),
@@ -102,6 +136,12 @@ def test_a_card_that_is_none_is_refused_in_one_line(text: str | bytes, message: 
         ({"std": 0.0}, "input std 0.0: expected a positive number"),
         ({"std": math.inf}, "input std inf"),
         ({"mean": math.nan}, "input mean nan"),
+        ({"mean": (1.0, 2.0)}, "input mean of 2 numbers for 3 channels: give one, or one for each"),
+        ({"std": (1.0, 2.0, 0.0)}, r"input std \(1.0, 2.0, 0.0\): expected a positive number"),
+        ({"order": "rbg"}, "unknown channel order 'rbg': did you mean rgb"),
+        ({"order": "grey"}, "input of 3 channels in the order grey, which has 1"),
+        ({"channels": 1}, "input of 1 channels in the order rgb, which has 3"),
+        ({"order": "as_is", "channels": 0}, "input of 0 channels: expected 1 to 512"),
         ({"resize": "letterbx"}, "unknown resize mode 'letterbx': did you mean letterbox"),
     ],
 )

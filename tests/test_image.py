@@ -304,6 +304,77 @@ def test_a_frame_that_is_a_view_is_fitted_as_its_copy(photo, resize) -> None:
         assert np.array_equal(fit(view, spec), fit(view.copy(), spec))
 
 
+# === Channels ===
+
+GREY = {"order": "grey", "channels": 1}
+
+
+def test_a_blue_first_input_only_resizes(photo) -> None:
+    fitted = fit(photo, InputSpec(height=30, width=20, order="bgr"))
+    assert np.array_equal(fitted, cv2.resize(photo, (20, 30), interpolation=cv2.INTER_LINEAR))
+    assert np.array_equal(fit(photo, InputSpec(height=48, width=64, order="bgr")), photo)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (30, 20)])
+@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+def test_a_grey_input_takes_colour_and_grey_alike(photo, size, resize) -> None:
+    spec = InputSpec(height=size[0], width=size[1], resize=resize, **GREY)
+    grey = cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)
+    out = np.empty((*size, 1), np.uint8)
+    assert fit(grey, spec, out=out).base is out or fit(grey, spec, out=out) is out
+    assert np.array_equal(out, fit(grey[:, :, None], spec))
+    assert np.array_equal(out, fit(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), spec))
+    coloured = np.empty_like(out)
+    fit(photo, spec, out=coloured)
+    assert np.abs(coloured.astype(int) - out).max() <= 2  # resized before or after
+
+
+def test_any_number_of_channels_goes_in_as_it_is(photo) -> None:
+    many = np.dstack([photo, photo, photo[:, :, :1]])
+    spec = InputSpec(height=48, width=64, order="as_is", channels=7, mean=tuple(range(7)), resize="letterbox")
+    assert np.array_equal(fit(many, spec), many)
+    assert fit(many[:20], spec)[-1, -1].tolist() == list(range(7))
+    assert np.array_equal(fit(many[:20], spec)[:20], many[:20])
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr", "grey"])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((4, 6, 4), np.uint8),
+        np.zeros((4, 6, 3), np.float32),
+        np.zeros((0, 6, 3), np.uint8),
+        np.zeros(4, np.uint8),
+    ],
+    ids=["four channels", "float", "empty", "a line"],
+)
+def test_a_picture_that_the_network_cannot_take_is_refused(order, frame) -> None:
+    spec = InputSpec(height=4, width=6, order=order, channels=1 if order == "grey" else 3)
+    with pytest.raises(UsageError, match=r"picture is .*: expected \(height, width, 3\)"):
+        fit(frame, spec)
+
+
+def test_a_colour_input_takes_no_grey_picture() -> None:
+    with pytest.raises(UsageError, match=r"picture is uint8 of shape \(4, 6\): expected \(height, width, 3\) uint8"):
+        fit(np.zeros((4, 6), np.uint8), InputSpec(height=4, width=6))
+
+
+@pytest.mark.parametrize("order", ["rgb", "as_is"])
+def test_each_channel_is_normalised_by_its_own(photo, order) -> None:
+    spec = InputSpec(height=48, width=64, order=order, mean=(10.0, 20.0, 30.5), std=(2.0, 50.0, 7.0))
+    expected = ((photo - np.array(spec.means)) / np.array(spec.stds)).astype(np.float32)
+    out = np.empty(photo.shape, np.float32)
+    assert normalise(photo, spec, out) is out
+    assert out == pytest.approx(expected, abs=1e-5)
+    strided = np.empty((48, 128, 3), np.float32)[:, ::2]
+    for values in (
+        normalise(photo, spec), normalise(photo[None], spec)[0], normalise(photo.astype(float), spec),
+        normalise(photo, spec, strided),
+    ):  # fmt: skip
+        assert np.array_equal(values, out)
+    assert np.array_equal(strided, out)
+
+
 def test_the_frame_is_left_as_it_was(photo) -> None:
     before = photo.copy()
     fit(photo, InputSpec(height=48, width=64))

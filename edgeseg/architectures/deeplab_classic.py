@@ -97,7 +97,7 @@ def deeplabv2_multiscale(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Ten
         raise UsageError("deeplabv2_multiscale has no edge form: expected --arch deeplabv2, its single scale")
     require_multiples(spec, PAPER_STRIDE)
     require_dilation(spec, ASPP_RATES, int(PAPER_STRIDE / min(SCALES)))
-    any_size = K.Input((None, None, 3), name="any_scale")
+    any_size = K.Input((None, None, image.shape[-1]), name="any_scale")
     shared = K.Model(any_size, _paper_scores(K, any_size, spec, ASPP_RATES), name="shared")
     height, width = spec.size
     largest = []

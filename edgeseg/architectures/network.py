@@ -24,6 +24,7 @@ class NetworkSpec:
         height: Input rows; a multiple of the output stride.
         width: Input columns; likewise.
         output_stride: Input size over the size of the encoder's last feature map.
+        channels: Channels of the input: 3 for colour pictures, 1 for grey ones.
         form: "edge" is written so that all of it quantizes and runs on every target; "paper" is the paper's network.
     """
 
@@ -33,6 +34,7 @@ class NetworkSpec:
     height: int
     width: int
     output_stride: int = 16
+    channels: int = 3
     form: Form = "edge"
 
     def __post_init__(self) -> None:
@@ -42,6 +44,8 @@ class NetworkSpec:
             raise unknown_name("form", self.form, get_args(Form))
         if self.output_stride not in (8, 16, 32):
             raise UsageError(f"output stride {self.output_stride}: expected 8, 16 or 32")
+        if self.channels < 1:
+            raise UsageError(f"{self.channels} input channels: expected 1 or more")
         if min(self.height, self.width) < 1:
             raise UsageError(f"input size {self.height}x{self.width}: expected two positive numbers, height x width")
         if self.form == "edge":

@@ -205,13 +205,13 @@ def build_network(K: ModuleType, spec: NetworkSpec, *, batch_size: int | None = 
         batch_size: A fixed batch size, as conversion wants it (1), or None for any.
 
     Returns:
-        A `K.Model` from (batch, H, W, 3) float images to logits (batch, h, w, num_classes).
+        A `K.Model` from (batch, H, W, channels) float images to logits (batch, h, w, num_classes).
 
     Raises:
         UsageError: The architecture or its backbone is unknown, or the size does not fit.
     """
     if spec.architecture not in ARCHITECTURES:
         raise unknown_name("architecture", spec.architecture, ARCHITECTURES)
-    image = K.Input(batch_shape=(batch_size, *spec.size, 3), name="image")
+    image = K.Input(batch_shape=(batch_size, *spec.size, spec.channels), name="image")
     logits = ARCHITECTURES[spec.architecture].build(K, image, spec)
     return K.Model(image, logits, name=spec.architecture)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgeseg.card import RecipeName
-from edgeseg.cli.options import parse_size
+from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 from edgeseg.errors import UsageError
 
@@ -34,8 +34,9 @@ def command(
     labels: Annotated[
         str | None, typer.Option(help="Class names of a model without a card: a file, or voc ...")
     ] = None,
-    mean: Annotated[float, typer.Option(help="Normalisation of a model without a card.")] = 127.5,
-    std: Annotated[float, typer.Option(help="Normalisation of a model without a card.")] = 127.5,
+    mean: Annotated[str | None, typer.Option(help=MEAN_HELP)] = None,
+    std: Annotated[str | None, typer.Option(help=STD_HELP)] = None,
+    order: OrderOption = None,
     json: JsonOption = None,
 ) -> None:
     """Convert a Keras network to a .tflite file that runs on its own: graph, weights and card in one.
@@ -45,6 +46,7 @@ def command(
       edgeseg convert runs/camvid/model.keras --int8 -o camvid_int8.tflite --calibration camvid/train
       edgeseg convert runs/camvid --float16
       edgeseg convert their_unet.h5 --int8 --calibration pictures/ --labels names.txt
+      edgeseg convert their_fcn.h5 --int8 --calibration pictures/ --order bgr --mean 103.94,116.78,123.68 --std 1
     """  # noqa: D301
     recipe_name = chosen_recipe(int8=int8, int8_weights=int8_weights, float16=float16, float32=float32)
     from edgeseg.cli.quiet import quiet_tensorflow
@@ -62,7 +64,9 @@ def command(
         raise UsageError(f"--target edgetpu with {recipe.name}: the Edge TPU computes in integers only, use --int8")
     if out is not None:
         check_writable(out)
-    network, card = load_float_model(model, labels=labels, mean=mean, std=std)
+    network, card = load_float_model(
+        model, labels=labels, mean=parse_per_channel("--mean", mean), std=parse_per_channel("--std", std), order=order
+    )
     spec = card.input
     if size:
         from dataclasses import replace

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ def command(
     limit: Annotated[int | None, typer.Option(help="Score only so many pictures, evenly spread.", min=1)] = None,
     labels: Annotated[str | None, typer.Option(help="Class names of a file without a card: a file, or voc ...")] = None,
     resize: Annotated[str | None, typer.Option(help="stretch or letterbox, for a file without a card.")] = None,
-    mean: Annotated[float | None, typer.Option(help="Normalisation of a file without a card.")] = None,
-    std: Annotated[float | None, typer.Option(help="Normalisation of a file without a card.")] = None,
+    mean: Annotated[str | None, typer.Option(help=MEAN_HELP)] = None,
+    std: Annotated[str | None, typer.Option(help=STD_HELP)] = None,
+    order: OrderOption = None,
     refine: Annotated[
         str | None, typer.Option(help="'crf': sharpen the label maps by the picture's colours (dense CRF).")
     ] = None,
@@ -52,7 +54,13 @@ def command(
     if record and refine:
         raise UsageError("--record with --refine: the card tells what the network scores on its own, leave one out")
     dataset = open_dataset(data, split, layout)
-    preprocessing = {k: v for k, v in (("resize", resize), ("mean", mean), ("std", std)) if v is not None}
+    told = {
+        "resize": resize,
+        "mean": parse_per_channel("--mean", mean),
+        "std": parse_per_channel("--std", std),
+        "order": order,
+    }
+    preprocessing = {name: value for name, value in told.items() if value is not None}
     seconds: list[float] = []
     path, segment, names, _ = open_segment(
         model, threads=threads, delegate=delegate, labels=labels, refiner=open_refiner(refine, seconds), **preprocessing

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeseg.card import LabelSet, ModelCard
+    from edgeseg.card import LabelSet, ModelCard, PerChannel
     from edgeseg.data.dataset import Dataset
     from edgeseg.image import Float32, Uint8
 
@@ -16,18 +16,27 @@ if TYPE_CHECKING:
 
 
 def load_float_model(
-    model: str, *, labels: str | None = None, mean: float = 127.5, std: float = 127.5
+    model: str,
+    *,
+    labels: str | None = None,
+    mean: PerChannel | None = None,
+    std: PerChannel | None = None,
+    order: str | None = None,
 ) -> tuple[Any, ModelCard]:
     """Loads a Keras network and its card; makes a card for one that has none.
 
     Args:
         model: Zoo name, folder or file.
         labels: Class names for a network without a card: a file or a layout's name.
-        mean: Normalisation of such a network.
+        mean: Normalisation of such a network, 127.5 if not given; replaces that of a card.
         std: Likewise.
+        order: Order of its channels; by their number if not given.
     """
+    from dataclasses import replace
+
     from edgeseg import zoo
     from edgeseg.card import InputSpec, ModelCard, Recipe
+    from edgeseg.cli.options import input_channels
     from edgeseg.cli.output import console
     from edgeseg.errors import UsageError
     from edgeseg.keras_model import load_model
@@ -35,11 +44,12 @@ def load_float_model(
 
     path = zoo.resolve(model, kind="float")
     network, card = load_model(path)
+    told: dict[str, Any] = {"mean": mean, "std": std, "order": order}
     if card is not None:
-        return network, card
+        return network, replace(card, input=replace(card.input, **{k: v for k, v in told.items() if v is not None}))
     shape = getattr(network, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] != 3:
-        raise UsageError(f"{path} takes {shape}, expected one input (batch, height, width, 3)")
+    if not isinstance(shape, tuple) or len(shape) != 4 or not shape[3]:
+        raise UsageError(f"{path} takes {shape}, expected one input (batch, height, width, channels)")
     outputs = network.output_shape
     if not isinstance(outputs, tuple) or len(outputs) != 4:
         raise UsageError(f"{path} gives {outputs}, expected logits (batch, height, width, classes)")
@@ -48,12 +58,18 @@ def load_float_model(
     if names.num_classes != count:
         raise UsageError(f"{labels} names {names.num_classes} classes, {path} gives {count}")
     height, width = shape[1] or 0, shape[2] or 0
-    console.print(f"{path} has no card: assuming (pixel - {mean:g}) / {std:g} and {names.num_classes} classes")
     if not height or not width:
         raise UsageError(f"{path} takes any input size: save it with a fixed one")
+    spec = InputSpec(
+        height=height, width=width, mean=127.5 if mean is None else mean, std=127.5 if std is None else std,
+        **input_channels(order, shape[3]),
+    )  # fmt: skip
+    console.print(
+        f"{path} has no card: assuming (pixel - {spec.mean}) / {spec.std}, {spec.order}, {names.num_classes} classes"
+    )
     card = ModelCard(
         name=f"{path.stem}_{height}x{width}", architecture="", backbone="", output_stride=0,
-        input=InputSpec(height=height, width=width, mean=mean, std=std), labels=names, recipe=Recipe(name="float32"),
+        input=spec, labels=names, recipe=Recipe(name="float32"),
     )  # fmt: skip
     return network, card
 

@@ -7,16 +7,15 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeseg.cli.options import parse_size
+from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import console
 from edgeseg.errors import EdgesegError, UsageError
 
 if TYPE_CHECKING:
-    from edgeseg.card import ResizeMode
     from edgeseg.live.outputs import Output
     from edgeseg.live.pipeline import Pipeline
 
@@ -89,8 +88,9 @@ def command(
     labels: Annotated[
         str | None, typer.Option("--labels", metavar="NAME|FILE", help="Class names for a file without a card.")
     ] = None,
-    mean: Annotated[float | None, typer.Option("--mean", help="Input mean for a file without a card.")] = None,
-    std: Annotated[float | None, typer.Option("--std", help="Input std for a file without a card.")] = None,
+    mean: Annotated[str | None, typer.Option("--mean", help=MEAN_HELP)] = None,
+    std: Annotated[str | None, typer.Option("--std", help=STD_HELP)] = None,
+    order: OrderOption = None,
     resize: Annotated[str | None, typer.Option("--resize", metavar="MODE", help="stretch or letterbox.")] = None,
 ) -> None:
     """Segment a camera, a video or pictures, live.
@@ -145,7 +145,12 @@ def command(
     if stats is not None:
         _check_file(stats)
         ensure_folder(stats.parent)
-    mode = cast("ResizeMode | None", resize)  # InputSpec refuses other words
+    preprocessing: dict[str, Any] = {  # InputSpec refuses what it does not know
+        "resize": resize,
+        "mean": parse_per_channel("--mean", mean),
+        "std": parse_per_channel("--std", std),
+        "order": order,
+    }
     named = None if labels is None else load_labels(labels)
     cores = max(1, min(4, usable_cores() - 1)) if threads is None else threads
     file = resolve(model)
@@ -153,7 +158,7 @@ def command(
     check_outputs(where_to, what, read)
 
     def open_model(path: Path, on: str | None) -> Segmenter:
-        return Segmenter(path, threads=cores, delegate=on, labels=named, resize=mode, mean=mean, std=std)
+        return Segmenter(path, threads=cores, delegate=on, labels=named, **preprocessing)
 
     segmenter = open_model(file, delegate)
     cv2.setNumThreads(1)  # the cores belong to inference

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edgeseg.cli.options import parse_size
+from edgeseg.cli.options import OrderOption, input_channels, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, console, emit
 
 
@@ -20,6 +20,12 @@ def command(
     ] = None,
     size: Annotated[str, typer.Option(help="Input size, height x width.")] = "240x320",
     crop: Annotated[str | None, typer.Option(help="Size of the training crops; the input size if not given.")] = None,
+    order: OrderOption = None,
+    channels: Annotated[
+        int | None, typer.Option(help="Input channels: 1 for grey, 3 for colour, or any number as they are.", min=1)
+    ] = None,
+    mean: Annotated[str | None, typer.Option(help="Input mean, 128 if not given; one for each channel.")] = None,
+    std: Annotated[str | None, typer.Option(help="Input std, 128 if not given; one for each channel.")] = None,
     output_stride: Annotated[int, typer.Option(help="8 (finer, slower), 16 or 32.")] = 16,
     split: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
     val_split: Annotated[str, typer.Option(help="Split to choose the best epoch by.")] = "val",
@@ -49,21 +55,29 @@ def command(
       edgeseg train --data camvid --out runs/camvid --backbone mobilenetv2_0.5 --epochs 100
       edgeseg train --data camvid --out runs/camvid --init-from deeplab_dm05.tflite --size 352x480 --crop 240x320
       edgeseg train --data camvid --out runs/camvid --epochs 100 --resume
+      edgeseg train --data cells --out runs/cells --channels 1 --size 256x256
     """  # noqa: D301
     from edgeseg.cli.quiet import quiet_tensorflow
 
     quiet_tensorflow()
+    from edgeseg.card import InputSpec
     from edgeseg.cli.training_display import run_training
     from edgeseg.training.augmentation import Augmentation
     from edgeseg.training.fit import TrainingOptions
 
+    height, width = parse_size(size)
+    told: dict[str, Any] = {"mean": parse_per_channel("--mean", mean), "std": parse_per_channel("--std", std)}
+    spec = InputSpec(
+        height=height, width=width, **input_channels(order, channels),
+        **{name: value for name, value in told.items() if value is not None},
+    )  # fmt: skip
     options = TrainingOptions(
         epochs=epochs, batch_size=batch, crop=parse_size(crop) if crop else None, learning_rate=lr,
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
         mixed_precision=mixed_precision, augmentation=Augmentation(scale=parse_scale(scale)),
     )  # fmt: skip
     card = run_training(
-        data=data, out=out, arch=arch, backbone=backbone, size=parse_size(size), output_stride=output_stride,
+        data=data, out=out, arch=arch, backbone=backbone, spec=spec, output_stride=output_stride,
         splits=(split, val_split), layout=layout, weights=weights, init_from=init_from, resume=resume, licence=licence,
         options=options,
     )  # fmt: skip

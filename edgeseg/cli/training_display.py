@@ -21,7 +21,7 @@ def run_training(
     out: Path,
     arch: str,
     backbone: str | None,
-    size: tuple[int, int],
+    spec: InputSpec,
     output_stride: int,
     splits: tuple[str, str],
     layout: str,
@@ -49,9 +49,8 @@ def run_training(
         backbone = donor.backbone
     backbone = backbone or DEFAULT_BACKBONE
     train_set, val_set = (open_dataset(data, split, layout) for split in splits)
-    spec = InputSpec(height=size[0], width=size[1])
     card = ModelCard(
-        name=f"{arch}_{backbone}_{train_set.name}_{size[0]}x{size[1]}", architecture=arch, backbone=backbone,
+        name=f"{arch}_{backbone}_{train_set.name}_{spec.height}x{spec.width}", architecture=arch, backbone=backbone,
         output_stride=output_stride, input=spec, labels=train_set.labels, recipe=Recipe(name="float32"),
         licence=licence, tools=tool_versions(),
     )  # fmt: skip
@@ -65,7 +64,7 @@ def run_training(
             taken = init_from_keras(network, load_model(init_from)[0])
             console.print(f"{taken} start from {init_from}", soft_wrap=True, markup=False)
         elif weights:
-            init_from_imagenet(network, backbone)
+            init_from_imagenet(network, backbone, spec.order)
 
     init = init_from.name if init_from else weights or "random"
     started = f"{card.name}: {len(train_set)} training and {len(val_set)} validation images, weights from {init}"

@@ -118,11 +118,12 @@ def convert(
 def with_fixed_batch(model: Any, spec: InputSpec) -> Any:
     """Gives a network made elsewhere a fixed batch of 1 and the input size of `spec`."""
     try:
-        image = keras.Input(batch_shape=(1, spec.height, spec.width, 3), name="image")
+        image = keras.Input(batch_shape=(1, spec.height, spec.width, spec.channels), name="image")
         return keras.Model(image, model(image))
     except (ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ConversionError(f"the network does not take a 1x{spec.height}x{spec.width}x3 image: {reason}") from error
+        size = f"1x{spec.height}x{spec.width}x{spec.channels}"
+        raise ConversionError(f"the network does not take a {size} image: {reason}") from error
 
 
 def without_tail(network: Any) -> Any:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from edgeseg.card import InputSpec
 from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
+from edgeseg.conversion.ptq import stored_inputs
 from edgeseg.image import Float32, Uint8, normalise
 
 RANGE_IMAGES = 20
@@ -36,7 +37,7 @@ _SAME_WEIGHTS = 0.95
 
 Advance = Callable[[int, int], None]
 Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[Any]]]]
-"""From a file and inputs (height, width, 3) to the file's outputs for each, in the order that the file has them."""
+"""From a file and inputs (height, width, channels) to the file's outputs for each, in the file's order."""
 
 
 def tune(
@@ -47,9 +48,9 @@ def tune(
     Args:
         content: The converter's int8 file, with uint8 input.
         reference: Its float32 file of the same network.
-        tensors: Calibration tensors, (height, width, 3) uint8 RGB.
+        tensors: Calibration tensors, (height, width, channels) uint8.
         spec: The network's input.
-        run: Runs a file on inputs (height, width, 3); yields its outputs for each.
+        run: Runs a file on inputs (height, width, channels); yields its outputs for each.
         advance: Called with (done, total) steps.
 
     Returns:
@@ -58,11 +59,12 @@ def tune(
     file, floating = IntegerFile(content), IntegerFile(reference)
     pairs = matching_convolutions(file, floating)
     total = len(pairs) + 2
-    some = tensors[:: max(1, len(tensors) // RANGE_IMAGES)]
+    some = stored_inputs(content, tensors[:: max(1, len(tensors) // RANGE_IMAGES)], spec)
     narrow_activations(file, run, some)
     advance(1, total)
     fewer = tensors[:: max(1, len(tensors) // BIAS_IMAGES)]
     normalised = [normalise(tensor, spec) for tensor in fewer]
+    fewer = stored_inputs(content, fewer, spec)
     wanted = channel_means(floating, [theirs for _, theirs in pairs], len(floating.operators), run, normalised)
     for done, ((index, _), mean) in enumerate(zip(pairs, wanted, strict=True), 2):
         (got,) = channel_means(file, file.operators[index].outputs, index + 1, run, fewer)

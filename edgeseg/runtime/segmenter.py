@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.card import InputSpec, LabelSet, OutputKind, ResizeMode
+from edgeseg.card import ChannelOrder, InputSpec, LabelSet, OutputKind, PerChannel, ResizeMode
 from edgeseg.card_file import detach, read_model
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.image import (
+    CHANNELS,
     Float32,
     Uint8,
     check_picture,
@@ -58,9 +59,10 @@ class Segmenter:
         delegate: As `--delegate` takes it (see `runtime.delegates`); None uses XNNPACK where it works.
         input_spec: Preprocessing; None takes the card's, or infers it for a file without one.
         labels: Classes; None takes the card's, or numbers them for a file without one.
-        resize: Replaces the resize mode of the card or of what was inferred; so do mean and std theirs.
+        resize: Replaces the resize mode of the card or of what was inferred; so do mean, std and order theirs.
         mean: See `InputSpec`.
         std: See `InputSpec`.
+        order: See `InputSpec`.
 
     Attributes:
         card: The model's card; None for a file without one.
@@ -87,8 +89,9 @@ class Segmenter:
         input_spec: InputSpec | None = None,
         labels: LabelSet | None = None,
         resize: ResizeMode | None = None,
-        mean: float | None = None,
-        std: float | None = None,
+        mean: PerChannel | None = None,
+        std: PerChannel | None = None,
+        order: ChannelOrder | None = None,
     ) -> None:
         if threads < 1:
             raise UsageError(f"{threads} threads: expected 1 or more")
@@ -103,13 +106,13 @@ class Segmenter:
         self._output_tensor = map_output(self._interpreter.outputs, self.name)
         self.output_kind: OutputKind = output_kind(self._output_tensor)
         self.output_size = (self._output_tensor.shape[1], self._output_tensor.shape[2])
-        replaced = {"resize": resize, "mean": mean, "std": std}
+        replaced = {"resize": resize, "mean": mean, "std": std, "order": order}
         self.input = self._input_spec(
             input_spec, {name: value for name, value in replaced.items() if value is not None}
         )
         self.labels = self._label_set(labels, content)
         self._table = input_table(self.input, self._input_tensor)
-        self._rgb = np.empty((self.input.height, self.input.width, 3), np.uint8)
+        self._rgb = np.empty((self.input.height, self.input.width, self.input.channels), np.uint8)
         channels = self._output_tensor.shape[3] if self.output_kind == "logits" else 1
         self._channels = channels
         self._argmax = Argmax(*self.output_size, channels, _argmax_type(self._output_tensor.dtype))
@@ -162,7 +165,7 @@ class Segmenter:
         Raises:
             UsageError: It is no picture, (H, W, 3) uint8.
         """
-        check_picture(frame, "frame")
+        check_picture(frame, "frame", CHANNELS.get(self.input.order, (self.input.channels,)))
         self._content = content_size(frame.shape[0], frame.shape[1], self.input)
         self.stage(frame, self._interpreter.view(self._input_tensor)[0])
 
@@ -328,16 +331,17 @@ class Segmenter:
 
     def _input_spec(self, given: InputSpec | None, replaced: dict[str, Any]) -> InputSpec:
         tensor = self._input_tensor
-        size = tensor.shape[1:3]
+        size = tensor.shape[1:]
         if given is not None:
             spec = given
         elif self.card is not None:
             spec = self.card.input
         else:
             spec = self._inferred_spec(replaced)
-        if (spec.height, spec.width) != size:
+        if (spec.height, spec.width, spec.channels) != size:
             raise ModelFileError(
-                f"{self.name} takes {size[0]}x{size[1]}, its card says {spec.height}x{spec.width}: convert it again"
+                f"{self.name} takes {size[0]}x{size[1]}x{size[2]}, its card says "
+                f"{spec.height}x{spec.width}x{spec.channels}: convert it again"
             )
         return dataclasses.replace(spec, **replaced)
 
@@ -345,13 +349,14 @@ class Segmenter:
         spec = inferred_input(self._input_tensor)
         if {"mean", "std"} <= told.keys():
             return spec
+        order = told.get("order", spec.order).upper()
         if self._input_tensor.dtype == np.float32:
             self._notices.append(
-                f"no card: assuming the float input is (pixel - {spec.mean}) / {spec.std}, RGB; "
-                "say otherwise with --mean and --std"
+                f"no card: assuming the float input is (pixel - {spec.mean}) / {spec.std}, {order}; "
+                "say otherwise with --mean, --std and --order"
             )
         else:
-            self._notices.append(f"no card: feeding RGB pixels as {self._input_tensor.dtype}, as they are")
+            self._notices.append(f"no card: feeding {order} pixels as {self._input_tensor.dtype}, as they are")
         return spec
 
     def _label_set(self, given: LabelSet | None, content: bytes) -> LabelSet:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.card import InputSpec, OutputKind
+from edgeseg.card import ChannelOrder, InputSpec, OutputKind
 from edgeseg.errors import ModelFileError
 from edgeseg.image import Uint8
 from edgeseg.runtime.interpreter import TensorInfo
@@ -16,6 +16,10 @@ from edgeseg.tflite.graph import Operator, parse_graph
 FLOAT_SPAN = 127.5
 """MobileNet's habit, (pixel - 127.5) / 127.5: what is assumed of a float input without a card."""
 
+ORDERS: dict[int, ChannelOrder] = {1: "grey", 3: "rgb"}
+"""The order that is assumed of an input of so many channels without a card; "as_is" of any other number."""
+
+_HALF_STEP = 1e-3
 _CARRIERS = ("CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE")
 """Operators that pass a label map or a probability on as it is."""
 
@@ -27,8 +31,8 @@ def picture_input(inputs: Sequence[TensorInfo], name: str) -> TensorInfo:
         ModelFileError: It does not.
     """
     shape = inputs[0].shape if inputs else ()
-    if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or min(shape) < 1:
-        raise ModelFileError(f"{name} takes {_shapes(inputs)}: expected one picture, 1 x height x width x 3")
+    if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or min(shape) < 1:
+        raise ModelFileError(f"{name} takes {_shapes(inputs)}: expected one picture, 1 x height x width x channels")
     if inputs[0].dtype not in (np.uint8, np.int8, np.float32):
         raise ModelFileError(f"{name} takes {inputs[0].dtype}: expected uint8, int8 or float32")
     return inputs[0]
@@ -58,25 +62,34 @@ def output_kind(tensor: TensorInfo) -> OutputKind:
 
 def inferred_input(tensor: TensorInfo) -> InputSpec:
     """Infers the preprocessing of a file without a card: pixels as they are, or `FLOAT_SPAN` for a float input."""
-    height, width = tensor.shape[1:3]
-    if tensor.dtype == np.float32:
-        return InputSpec(height=height, width=width, mean=FLOAT_SPAN, std=FLOAT_SPAN)
-    offset = 128 if tensor.dtype == np.int8 else 0
-    return InputSpec(
-        height=height, width=width, mean=float(tensor.zero_point + offset), std=1.0 / (tensor.scale or 1.0)
-    )
+    mean = std = FLOAT_SPAN
+    if tensor.dtype != np.float32:
+        mean = float(tensor.zero_point + (128 if tensor.dtype == np.int8 else 0))
+        std = 1.0 / (tensor.scale or 1.0)
+    height, width, channels = tensor.shape[1:]
+    order = ORDERS.get(channels, "as_is")
+    return InputSpec(height=height, width=width, mean=mean, std=std, order=order, channels=channels)
 
 
 def input_table(spec: InputSpec, tensor: TensorInfo) -> Uint8 | None:
-    """Returns the stored byte for each pixel value; None for a float input, and where pixels go in as they are."""
+    """Tabulates what a quantized input stores for each pixel value.
+
+    Returns:
+        (256,) uint8, or (1, 256, channels) where the channels differ, for `cv2.LUT`; None for a float input, and where
+        pixels go in as they are.
+    """
     if tensor.dtype == np.float32:
         return None
-    scale = tensor.scale or 1.0 / spec.std
+    scale = tensor.scale or 1.0 / max(spec.stds)
     limits = np.iinfo(tensor.dtype)
-    real = (np.arange(256) - spec.mean) / spec.std
-    stored = np.clip(np.rint(real / scale) + tensor.zero_point, limits.min, limits.max)
+    real = (np.arange(256)[:, None] - np.array(spec.means)) / np.array(spec.stds)
+    # Halves all go one way, whatever the last bit of the scale: pixels half a step off keep all of their levels.
+    stored = np.clip(np.floor(real / scale + (0.5 + _HALF_STEP)) + tensor.zero_point, limits.min, limits.max)
     table: Uint8 = stored.astype(tensor.dtype).view(np.uint8)
-    return None if tensor.dtype == np.uint8 and np.array_equal(table, np.arange(256)) else table
+    same = bool((table == table[:, :1]).all())
+    if same and tensor.dtype == np.uint8 and np.array_equal(table[:, 0], np.arange(256)):
+        return None
+    return np.ascontiguousarray(table[:, 0]) if same else table[None]
 
 
 def argmax_classes(content: bytes, output: TensorInfo) -> int:

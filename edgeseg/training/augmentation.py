@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.card import InputSpec
-from edgeseg.image import Uint8
+from edgeseg.image import Uint8, ordered, padding
 
 OUTSIDE = 255
 """The class id of pixels that a crop has outside the picture; the losses ignore it."""
@@ -48,7 +49,7 @@ def augment(
     Scale, crop and mirror are one affine map, so every pixel is interpolated once.
 
     Args:
-        image: (H, W, 3) uint8, blue-green-red.
+        image: (H, W, 3) uint8, blue-green-red; (H, W, channels) for a network of the order "as_is".
         label_map: (H, W) uint8 ids.
         spec: The network's input: scale 1 is the picture resized to it.
         crop: Rows and columns of the result.
@@ -56,7 +57,8 @@ def augment(
         random: Source of all randomness.
 
     Returns:
-        (crop rows, columns, 3) uint8 RGB, and (rows, columns) uint8 ids, `OUTSIDE` where the picture ends.
+        (crop rows, columns, channels) uint8 in the input's order, and (rows, columns) uint8 ids, `OUTSIDE` where the
+        picture ends.
     """
     rows, columns = crop
     low, high = np.log(options.scale)
@@ -74,11 +76,29 @@ def augment(
     if options.mirror and random.random() < 0.5:
         inverse[0] = [-inverse[0, 0], 0, inverse[0, 2] + (columns - 1) * inverse[0, 0]]
     size, flags = (columns, rows), cv2.WARP_INVERSE_MAP
-    border = (spec.mean,) * 3
-    varied = cv2.warpAffine(image, inverse, size, flags=flags | cv2.INTER_LINEAR, borderValue=border)
+    varied = _warped(image, inverse, size, spec)
     labels = cv2.warpAffine(label_map, inverse, size, flags=flags | cv2.INTER_NEAREST, borderValue=OUTSIDE)
-    rgb = cv2.cvtColor(varied, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-    return vary_colour(rgb, options, random), labels.astype(np.uint8, copy=False)
+    moved: Uint8 = labels.astype(np.uint8, copy=False)
+    if spec.order in ("rgb", "bgr"):
+        rgb = cv2.cvtColor(varied, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+        coloured = vary_colour(rgb, options, random)
+        return coloured if spec.order == "rgb" else np.ascontiguousarray(coloured[:, :, ::-1]), moved
+    pixels = ordered(varied, spec).reshape(rows, columns, spec.channels)
+    return vary_levels(pixels, options, random), moved
+
+
+def _warped(image: Uint8, inverse: npt.NDArray[np.float64], size: tuple[int, int], spec: InputSpec) -> Uint8:
+    """Moves a picture; what lies outside of it is `padding`."""
+    channels = image.shape[2]
+    border = padding(spec) * (1 if spec.channels == channels else channels)
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    parts = [  # OpenCV knows border values for four channels
+        cv2.warpAffine(
+            np.ascontiguousarray(image[:, :, n : n + 4]), inverse, size, flags=flags, borderValue=border[n : n + 4]
+        )
+        for n in range(0, channels, 4)
+    ]
+    return np.dstack(parts).astype(np.uint8, copy=False) if len(parts) > 1 else parts[0].astype(np.uint8, copy=False)
 
 
 def _offset(size: float, crop: int, random: np.random.Generator) -> float:
@@ -96,6 +116,21 @@ def vary_colour(rgb: Uint8, options: Augmentation, random: np.random.Generator) 
     gamma = float(np.exp(random.uniform(-1, 1) * np.log(options.gamma)))
     grey = np.array([0.299, 0.587, 0.114])
     mixed = cv2.transform(rgb, saturation * np.eye(3) + (1 - saturation) * grey)
+    return _with_levels(mixed.astype(np.uint8, copy=False), gains, shift, gamma)
+
+
+def vary_levels(pixels: Uint8, options: Augmentation, random: np.random.Generator) -> Uint8:
+    """Changes contrast, balance between channels, brightness and gamma of a picture that is not RGB."""
+    channels = pixels.shape[2]
+    contrast = 1 + random.uniform(-options.contrast, options.contrast)
+    balance = random.uniform(-options.contrast / 3, options.contrast / 3, channels) * (channels > 1)
+    shift = random.uniform(-options.brightness, options.brightness)
+    gamma = float(np.exp(random.uniform(-1, 1) * np.log(options.gamma)))
+    return _with_levels(pixels, contrast * (1 + balance), shift, gamma).reshape(pixels.shape)
+
+
+def _with_levels(pixels: Uint8, gains: npt.NDArray[np.float64], shift: float, gamma: float) -> Uint8:
+    """Spreads each channel about 128 by its gain, shifts it, and bends it by `gamma`."""
     levels = np.arange(256.0)[:, None]
     table = np.clip((levels - 128) * gains + 128 + shift, 0, 255) / 255
-    return cv2.LUT(mixed, np.round(255 * table**gamma).astype(np.uint8)[None]).astype(np.uint8, copy=False)
+    return cv2.LUT(pixels, np.round(255 * table**gamma).astype(np.uint8)[None]).astype(np.uint8, copy=False)

@@ -5,9 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 from edgeseg.architectures.backbones.registry import parse_backbone
+from edgeseg.card import ChannelOrder
 from edgeseg.errors import UsageError
+
+Float32 = npt.NDArray[np.float32]
+
+
+def for_order(kernel: Float32, order: ChannelOrder) -> Float32:
+    """Fits the kernel of an RGB network's first convolution to another order of channels.
+
+    Grey pictures have equal red, green and blue: the sum over the three answers them as the RGB network does.
+
+    Raises:
+        UsageError: The order is "as_is": nobody knows what the channels are.
+    """
+    if order == "as_is":
+        raise UsageError(
+            "weights of an RGB network cannot start one whose channels are as_is: train from random weights"
+        )
+    if order == "grey":
+        summed: Float32 = kernel.sum(2, keepdims=True)
+        return summed
+    return np.ascontiguousarray(kernel[:, :, ::-1]) if order == "bgr" else kernel
 
 
 def init_from_keras(network: Any, donor: Any) -> str:
@@ -27,6 +50,8 @@ def init_from_keras(network: Any, donor: Any) -> str:
     taken = 0
     for layer in wanted:
         weights = theirs.get(layer.name, [])
+        if weights and weights[0].shape[2:3] == (3,) and layer.weights[0].shape[2:3] == (1,):  # colour's stem, for grey
+            weights = [for_order(weights[0], "grey"), *weights[1:]]
         if [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
             layer.set_weights(weights)
             taken += 1
@@ -37,7 +62,7 @@ def init_from_keras(network: Any, donor: Any) -> str:
     return f"{taken} of {len(wanted)} layers"
 
 
-def init_from_imagenet(network: Any, backbone: str) -> None:
+def init_from_imagenet(network: Any, backbone: str, order: ChannelOrder = "rgb") -> None:
     """Gives a network's backbone the ImageNet weights of keras.applications, by layer name.
 
     They are trained on (pixel - 127.5) / 127.5; the half grey level to (pixel - 128) / 128 is far below sensor noise.
@@ -59,10 +84,10 @@ def init_from_imagenet(network: Any, backbone: str) -> None:
             f"the ImageNet weights of {backbone} cannot be downloaded ({error}): connect to the network once, or use "
             "--init-from with a .tflite file"
         ) from error
-    copy_backbone(source, network)
+    copy_backbone(source, network, order)
 
 
-def copy_backbone(source: Any, network: Any) -> None:
+def copy_backbone(source: Any, network: Any, order: ChannelOrder = "rgb") -> None:
     """Copies the layers that a keras.applications MobileNetV2 and a network on one share.
 
     The stem's normalisation is called `bn_Conv1` there.
@@ -71,4 +96,5 @@ def copy_backbone(source: Any, network: Any) -> None:
     for layer in network.layers:
         name = "bn_Conv1" if layer.name == "Conv1_BN" else layer.name
         if name in theirs and theirs[name].get_weights():
-            layer.set_weights(theirs[name].get_weights())
+            weights = theirs[name].get_weights()
+            layer.set_weights([for_order(weights[0], order)] if layer.name == "Conv1" else weights)

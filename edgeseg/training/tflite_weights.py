@@ -21,6 +21,7 @@ from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.image import fit, normalise
 from edgeseg.tflite.graph import Operator, Subgraph, Tensor, read_graph
+from edgeseg.training.initial_weights import for_order
 
 STATISTICS_IMAGES = 32
 """Pictures from which the statistics of the convolutions' outputs are taken."""
@@ -191,6 +192,8 @@ def init_from_tflite(
                 f"{number + 1}, is a {_told(wanted)}): use --backbone {matching}"
             )
     taken = {name: conv for (name, _), conv in zip(layers, convolutions, strict=False)}
+    stem = layers[0][0]
+    taken[stem] = dataclasses.replace(taken[stem], kernel=for_order(taken[stem].kernel, spec.order))
     taken |= _pyramid(network, read_graph(path).main, convolutions[len(layers) : len(layers) + 3])
     for name, conv in taken.items():
         layer, norm = network.get_layer(name), _norm(network, name)

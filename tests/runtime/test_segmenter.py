@@ -8,8 +8,10 @@ from tiny_models import CLASSES, binary_model, colour_model, edgetpu_model, pict
 
 from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
 from edgeseg.card_file import attach
-from edgeseg.errors import ModelFileError, UsageError
+from edgeseg.errors import EdgesegError, ModelFileError, UsageError
+from edgeseg.runtime.interpreter import TensorInfo
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.signature import input_table
 
 QUARTERS = np.repeat(np.repeat([[0, 1, 2], [3, 0, 1]], 16, 0), 16, 1)  # 32x48: squares of 16
 
@@ -117,7 +119,8 @@ def test_the_number_of_classes_of_a_file_that_gives_labels_comes_from_its_argmax
 
 
 def test_a_float_file_without_a_card_tells_its_assumption_unless_told():
-    assert any("--mean and --std" in notice for notice in Segmenter(colour_model(input_type=np.float32)).notices)
+    notices = Segmenter(colour_model(input_type=np.float32)).notices
+    assert any("RGB; say otherwise with --mean, --std and --order" in notice for notice in notices)
     told = Segmenter(colour_model(input_type=np.float32), mean=128.0, std=128.0, labels=LabelSet.from_names(CLASSES))
     assert told.notices == ()
     np.testing.assert_array_equal(told.segment(picture(QUARTERS)), QUARTERS)
@@ -127,6 +130,35 @@ def test_other_normalisation_is_applied_to_quantized_inputs():
     """Pixels 0-127 through (pixel - 64) / 64 are what 0-255 are through (pixel - 128) / 128."""
     segmenter = Segmenter(colour_model(), mean=64.0, std=64.0)
     np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS) // 2), QUARTERS)
+
+
+@pytest.mark.parametrize("input_type", [np.uint8, np.int8, np.float32])
+def test_a_file_that_takes_blue_first_is_told_so(input_type):
+    segmenter = Segmenter(colour_model(input_type=input_type), mean=128.0, std=128.0, order="bgr")
+    swapped = np.array([0, 3, 2, 1])[QUARTERS]  # red and blue change places
+    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS)), swapped)
+
+
+@pytest.mark.parametrize("input_type", [np.uint8, np.int8, np.float32])
+def test_each_channel_has_its_own_normalisation(input_type):
+    """The network's red is brought from 0-63, its green from 0-127, its blue as it is."""
+    told = {"mean": (32.0, 64.0, 128.0), "std": (32.0, 64.0, 128.0)}
+    segmenter = Segmenter(colour_model(input_type=input_type), **told)
+    darker = picture(QUARTERS) // np.array([1, 2, 4], np.uint8)
+    np.testing.assert_array_equal(segmenter.segment(darker), QUARTERS)
+
+
+@pytest.mark.parametrize("order", ["grey", "as_is"])
+def test_an_order_that_the_file_cannot_have_is_refused(order):
+    with pytest.raises(EdgesegError, match="input of 3 channels in the order grey" if order == "grey" else "float32"):
+        Segmenter(colour_model(), order=order).segment(np.zeros((32, 48, 3), np.float32))
+
+
+def test_a_pixel_half_a_step_off_keeps_its_256_levels():
+    """(pixel - 127.5) / 127.5 on a scale of 1/127.5: every pixel value falls between two stored ones."""
+    tensor = TensorInfo(index=0, name="", shape=(1, 1, 1, 3), dtype=np.dtype(np.int8), scale=1 / 127.5, zero_point=0)
+    table = input_table(InputSpec(height=1, width=1, mean=127.5, std=127.5), tensor)
+    assert len(np.unique(table)) == 255  # the last one has no place in 8 bits
 
 
 def test_one_channel_through_a_sigmoid_is_split_at_one_half():
@@ -178,7 +210,7 @@ def test_arguments_that_contradict_the_file():
         Segmenter(colour_model(), threads=0)
     with pytest.raises(UsageError, match="4 classes, the label set 2"):
         Segmenter(colour_model(), labels=LabelSet.from_names(("a", "b")))
-    with pytest.raises(ModelFileError, match="takes 32x48, its card says 64x64"):
+    with pytest.raises(ModelFileError, match="takes 32x48x3, its card says 64x64x3"):
         Segmenter(attach(colour_model(), card(input=InputSpec(height=64, width=64))))
     with pytest.raises(UsageError, match="logits"):
         Segmenter(colour_model(output="labels")).logits()
