@@ -6,16 +6,16 @@ readably and turn into JSON and back without loss (`edgeseg.card_json`).
 
 from __future__ import annotations
 
-import math
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeseg.errors import UsageError, unknown_name
+from edgeseg.errors import UsageError, printable, quoted, unknown_name
 
 CARD_FORMAT = 2
 """The newest format of a card that this edgeseg reads. Format 2 tells inputs other than RGB with one mean and std."""
+_LARGEST = 1e9  # of a mean or std: what is made of it must stay a float32
 MOST_CHANNELS = 512
 """As many as OpenCV resizes."""
 
@@ -59,7 +59,9 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
-            raise UsageError(f"input size {self.height}x{self.width}: expected two positive numbers, height x width")
+            raise UsageError(
+                f"input size {quoted(self.height)}x{quoted(self.width)}: expected two positive numbers, height x width"
+            )
         if self.resize not in typing.get_args(ResizeMode):
             raise unknown_name("resize mode", self.resize, typing.get_args(ResizeMode))
         if self.order not in typing.get_args(ChannelOrder):
@@ -73,10 +75,10 @@ class InputSpec:
             )
         for name in ("mean", "std"):
             object.__setattr__(self, name, _compact(name, getattr(self, name), self.channels))
-        if not all(map(math.isfinite, self.means)):
+        if not all(abs(mean) <= _LARGEST for mean in self.means):
             raise UsageError(f"input mean {self.mean}: expected a number, as pixels count from 0 to 255")
-        if not all(0 < std < math.inf for std in self.stds):
-            raise UsageError(f"input std {self.std}: expected a positive number")
+        if not all(1 / _LARGEST <= std <= _LARGEST for std in self.stds):
+            raise UsageError(f"input std {self.std}: expected a positive number, from 1e-9 to 1e9")
 
     @property
     def means(self) -> tuple[float, ...]:
@@ -128,15 +130,17 @@ class LabelSet:
         if not 2 <= len(self.names) <= 255:
             raise UsageError(f"label set with {len(self.names)} classes: expected 2 to 255")
         for index, name in enumerate(self.names):
+            if printable(name, len(name)) != name:
+                raise UsageError(f"class {index} is named {quoted(name)}: expected a name that can be printed")
             if not name.strip() or name in self.names[:index]:
-                raise UsageError(f"class {index} is named '{name}': expected a name that no other class has")
+                raise UsageError(f"class {index} is named {quoted(name)}: expected a name that no other class has")
         for name, color in zip(self.names, self.colors, strict=True):
             if len(color) != 3 or not all(0 <= part <= 255 for part in color):
-                raise UsageError(f"colour {color} of class '{name}': expected red, green, blue, each 0-255")
+                raise UsageError(f"colour {quoted(color)} of class {quoted(name)}: expected red, green, blue, 0-255")
         if not len(self.names) <= self.ignore_index <= 255:
             raise UsageError(
-                f"ignore index {self.ignore_index} with {len(self.names)} classes: expected an id that no class has, "
-                f"{len(self.names)}-255"
+                f"ignore index {quoted(self.ignore_index)} with {len(self.names)} classes: expected an id that no "
+                f"class has, {len(self.names)}-255"
             )
 
     @property

@@ -9,7 +9,7 @@ import typing
 from typing import Any, Literal, TypeVar
 
 from edgeseg.card import CARD_FORMAT
-from edgeseg.errors import ModelFileError, UsageError
+from edgeseg.errors import ModelFileError, UsageError, quoted
 
 T = TypeVar("T")
 
@@ -35,7 +35,9 @@ def from_json(kind: type[T], text: str | bytes) -> T:
         raise ModelFileError(f"the card is not JSON ({error}): get the file again") from error
     written = value.get("format", CARD_FORMAT) if isinstance(value, dict) else CARD_FORMAT
     if isinstance(written, int) and written > CARD_FORMAT:
-        raise ModelFileError(f"the card has format {written}, this edgeseg reads up to {CARD_FORMAT}: upgrade edgeseg")
+        raise ModelFileError(
+            f"the card has format {quoted(written)}, this edgeseg reads up to {CARD_FORMAT}: upgrade edgeseg"
+        )
     return typing.cast(T, _decode(kind, value, kind.__name__))
 
 
@@ -55,7 +57,9 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         return tuple(_decode(k, v, where) for k, v in zip(item, value, strict=True))
     if origin is Literal:
         if value not in arguments:
-            raise ModelFileError(f"the card's {where} is {value!r}, expected one of {', '.join(map(repr, arguments))}")
+            raise ModelFileError(
+                f"the card's {where} is {quoted(value)}, expected one of {', '.join(map(repr, arguments))}"
+            )
         return value
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
@@ -71,7 +75,10 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         except UsageError as error:
             raise ModelFileError(f"the card's {where}: {error}") from error
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ModelFileError(f"the card's {where} is {quoted(value)}, too large a number") from error
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ModelFileError(f"the card's {where} is {type(value).__name__}, expected {kind.__name__}")
     return value

@@ -90,6 +90,36 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def read_text(path: str | os.PathLike[str], what: str) -> str:
+    """Reads a text file of a data set or a calibration set.
+
+    Args:
+        path: The file.
+        what: What it is, for the message.
+
+    Raises:
+        DataError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot read {what} {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read {what} {path}: it is not text in UTF-8") from error
+
+
+def read_json(path: str | os.PathLike[str], what: str) -> Any:
+    """Reads a JSON file; see `read_text`.
+
+    Raises:
+        DataError: It cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(read_text(path, what))
+    except (ValueError, RecursionError) as error:  # nested too deeply
+        raise DataError(f"{what} {path} is not JSON: {error}") from error
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes `data` to `path` atomically."""
     with replacing(path) as temporary:

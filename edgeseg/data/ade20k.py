@@ -13,6 +13,7 @@ from edgeseg.card import LabelSet
 from edgeseg.data.dataset import Dataset, paired
 from edgeseg.data.folder import pictures_in
 from edgeseg.errors import DataError
+from edgeseg.files import read_text
 
 NAME = "ade20k"
 NUM_CLASSES = 150
@@ -52,7 +53,7 @@ def _labels(path: Path) -> LabelSet:
     """Reads the class names: a head line, then index, shares and counts, and at the end the names, tab by tab."""
     if not path.is_file():
         return LabelSet.from_names([f"class_{number}" for number in range(1, NUM_CLASSES + 1)])
-    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.split("\t") for line in read_text(path, "list of classes").splitlines() if line.strip()]
     names = {fields[0].strip(): fields[-1].split(",")[0].strip() for fields in lines if fields[0].strip().isdigit()}
     missing = [number for number in range(1, NUM_CLASSES + 1) if not names.get(str(number))]
     if missing:

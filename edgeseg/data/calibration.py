@@ -25,12 +25,13 @@ from typing import Any
 
 from edgeseg.data.dataset import check_folder
 from edgeseg.data.folder import pictures_in
-from edgeseg.errors import DataError, unknown_name
-from edgeseg.files import digest, file_digest
+from edgeseg.errors import DataError, quoted, unknown_name
+from edgeseg.files import digest, file_digest, read_json
 from edgeseg.image import IMAGE_SUFFIXES, Uint8, read_image
 from edgeseg.synth import aerial
 
 DEFAULT = "synthetic-aerial"
+_TOO_LARGE = 1 << 31
 LEVEL_TOLERANCE = 0.5
 """How far a rendered picture's mean (0-255) may be from the manifest's."""
 _HERE = Path(__file__).resolve().parents[1]
@@ -235,26 +236,27 @@ def _from_manifest(path: Path, data: str | os.PathLike[str] | None, size: tuple[
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read calibration manifest {path}: {error}") from error
+    manifest = read_json(path, "calibration manifest")
     kind = manifest.get("kind") if isinstance(manifest, dict) else None
     needed: dict[str, dict[str, type]] = {
         "files": {"files": dict},
         "synthetic": {"seed": int, "count": int, "size": list},
     }
-    if kind not in needed:
-        raise DataError(f'calibration manifest {path} has kind {kind!r}: expected "files" or "synthetic"')
+    if not isinstance(kind, str) or kind not in needed:
+        raise DataError(f'calibration manifest {path} has kind {quoted(kind)}: expected "files" or "synthetic"')
     for key, type_ in needed[kind].items():
         if not isinstance(manifest.get(key), type_):
             raise DataError(f"calibration manifest {path} has no {key}: expected {type_.__name__}")
     if "digest" in manifest and manifest["digest"] != manifest_digest(manifest):
         raise DataError(f"calibration manifest {path} was edited: its digest does not match; get it again")
     if kind == "synthetic":
-        levels = manifest.get("levels", [])
-        if len(manifest["size"]) != 2 or (levels and len(levels) != manifest["count"]):
+        levels, size = manifest.get("levels", []), manifest["size"]
+        whole = [manifest["seed"], manifest["count"], *size]
+        if len(size) != 2 or not all(type(number) is int and 0 <= number < _TOO_LARGE for number in whole) or 0 in size:
             raise DataError(
-                f"calibration manifest {path}: expected size [height, width] and one level for each picture"
+                f"calibration manifest {path}: expected whole numbers as seed, count and size [height, width]"
             )
+        pinned = isinstance(levels, list) and all(type(level) in (int, float) and 0 <= level <= 255 for level in levels)
+        if not pinned or (levels and len(levels) != manifest["count"]):
+            raise DataError(f"calibration manifest {path}: expected one level for each picture, 0-255")
     return dict(manifest)

@@ -8,14 +8,14 @@ one's own.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from edgeseg.card import LabelSet
 from edgeseg.data.dataset import Dataset, paired
-from edgeseg.errors import DataError, UsageError
+from edgeseg.errors import DataError, UsageError, quoted
+from edgeseg.files import read_json
 from edgeseg.image import IMAGE_SUFFIXES
 
 NAME = "folder"
@@ -62,20 +62,18 @@ def read_labels(path: Path) -> tuple[str, LabelSet]:
         DataError: It is missing, is not JSON, or its names and colours make no label set.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f'cannot read {path}: {error.strerror}; expected {{"names": ["ground", ...]}}') from error
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}") from error
+        value = read_json(path, "the classes")
+    except DataError as error:
+        raise DataError(f'{error}; expected {{"names": ["ground", ...]}}') from error
     names = value.get("names") if isinstance(value, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f'{path} has no list of class names: expected {{"names": ["ground", ...]}}')
     ignore_index = value.get("ignore_index", 255)
     if not isinstance(ignore_index, int) or not 0 <= ignore_index <= 255:
-        raise DataError(f"{path} has ignore_index {ignore_index!r}: expected 0-255")
+        raise DataError(f"{path} has ignore_index {quoted(ignore_index)}: expected 0-255")
     name = value.get("name", NAME)
     if not isinstance(name, str) or not re.fullmatch(r"[\w-]{1,40}", name):
-        raise DataError(f"{path} has name {name!r}: expected up to 40 letters, digits, '-' and '_'")
+        raise DataError(f"{path} has name {quoted(name)}: expected up to 40 letters, digits, '-' and '_'")
     try:
         if "colors" not in value:
             return name, LabelSet.from_names(names, ignore_index)

@@ -6,7 +6,6 @@ again adds what is missing. `synthetic.json` says what the folder holds; another
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -19,8 +18,8 @@ from typing import Any, TypeVar
 import cv2
 
 from edgeseg.data.folder import LABELS_FILE, labels_json
-from edgeseg.errors import DataError, OutputError
-from edgeseg.files import ensure_folder, replacing, write_json
+from edgeseg.errors import DataError, OutputError, quoted
+from edgeseg.files import ensure_folder, read_json, replacing, write_json
 from edgeseg.image import Uint8, read_image, read_label_map, write_image
 from edgeseg.synth import aerial
 
@@ -156,15 +155,16 @@ def _check_record(path: Path, record: dict[str, Any]) -> None:
             )
         return
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}; delete it, or choose another folder") from error
+        found = read_json(path, "the record of a synthetic set")
+    except DataError as error:
+        raise DataError(f"{error}; delete it, or choose another folder") from error
     differing = [key for key in record if not isinstance(found, dict) or found.get(key) != record[key]]
     if differing:
         key = differing[0]
         have = found.get(key) if isinstance(found, dict) else None
         raise DataError(
-            f"{path.parent} holds a synthetic set of {key} {have}, asked for {record[key]}: choose another folder"
+            f"{path.parent} holds a synthetic set of {key} {quoted(have)}, asked for {record[key]}: "
+            "choose another folder"
         )
 
 

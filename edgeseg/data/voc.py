@@ -12,6 +12,7 @@ from pathlib import Path
 from edgeseg.card import LabelSet
 from edgeseg.data.dataset import Dataset, paired
 from edgeseg.errors import DataError
+from edgeseg.files import read_text
 
 NAME = "voc"
 LABELS = LabelSet.from_names(
@@ -38,7 +39,7 @@ def open_split(root: Path, split: str) -> Dataset:
     if not path.is_file():
         have = sorted(p.stem for p in path.parent.glob("*.txt"))
         raise DataError(f"PASCAL VOC in {home} has no split '{split}': it has {', '.join(have) or 'none'}")
-    names = path.read_text(encoding="utf-8").split()
+    names = read_text(path, "list of pictures").split()
     images = [home / "JPEGImages" / f"{name}.jpg" for name in names]
     label_maps = [home / "SegmentationClass" / f"{name}.png" for name in names]
     return paired(NAME, split, LABELS, images, label_maps)

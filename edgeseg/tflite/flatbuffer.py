@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from typing import NoReturn
 
-from edgeseg.errors import ModelFileError
+from edgeseg.errors import ModelFileError, printable
 
 MAX_TABLES = 50_000
 MAX_NUMBERS = 1_000_000
@@ -87,10 +87,10 @@ class Table:
         return [Table(self._data, self._follow(start + 4 * i), self._budget) for i in range(count)]
 
     def string(self, field: int) -> str:
-        """Returns a string; empty where it is absent, bytes that are not UTF-8 replaced."""
+        """Returns a string; empty where it is absent, bytes that are no text or steer a terminal replaced."""
         content = self.content(field)
         self._budget.spend("characters", len(content))
-        return bytes(content).decode("utf-8", "replace")
+        return printable(bytes(content).decode("utf-8", "replace"), len(content))
 
     def content(self, field: int) -> memoryview:
         """Returns a vector of bytes as a view, not a copy; empty where it is absent."""

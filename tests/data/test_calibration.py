@@ -103,16 +103,24 @@ def test_an_edited_manifest_is_noticed(manifest: Path, pictures: Path) -> None:
         ({"kind": "video"}, "kind 'video': expected"),
         ({"kind": "files"}, "has no files: expected dict"),
         ({"kind": "synthetic", "seed": 1, "size": [32, 32]}, "has no count: expected int"),
-        ({"kind": "synthetic", "seed": 1, "size": [32], "count": 2}, "expected size"),
+        ({"kind": "synthetic", "seed": 1, "size": [32], "count": 2}, "size .height, width"),
         ({"kind": "synthetic", "seed": 1, "size": [32, 32], "count": 2, "levels": [1.0]}, "one level for each"),
+        ({"kind": ["synthetic"]}, "kind ..synthetic..: expected"),
+        ({"kind": "\x1b[2J" + "x" * 99_999}, "kind '.*….*': expected"),
+        ({"kind": "synthetic", "seed": 1, "size": ["a", "b"], "count": 2}, "expected whole numbers"),
+        ({"kind": "synthetic", "seed": 10**400, "size": [32, 32], "count": 2}, "expected whole numbers"),
+        ({"kind": "synthetic", "seed": 1, "size": [32, 32], "count": 1, "levels": ["x"]}, "one level for each"),
+        ({"kind": "synthetic", "seed": 1, "size": [32, 32], "count": 1, "levels": [10**400]}, "expected one level"),
         ({"kind": "synthetic", "renderer": 0, "seed": 1, "size": [32, 32], "count": 2}, "is of renderer 0"),
     ],
 )
 def test_wrong_manifests_are_explained(value: object, complaint: str, tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     path.write_text(json.dumps(value))
-    with pytest.raises(DataError, match=complaint):
+    with pytest.raises(DataError, match=complaint) as caught:
         open_calibration(str(path))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
 
 
 def test_synthetic_pictures_are_the_train_split() -> None:
