@@ -1,14 +1,17 @@
-"""What this machine tells about itself: processor, governor, temperature, throttling, cameras. Linux, standard library.
+"""What this machine tells about itself: processor, governor, temperature, throttling, cameras.
 
+By psutil where it gives it, else from Linux's /sys and /proc: psutil knows no governors, no throttling, no cameras and
+no peak memory of a process on Linux, and its temperatures are those of disks and network chips, too.
 A value that the machine does not tell is None or an empty string, never a guess.
 """
 
 from __future__ import annotations
 
-import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 _CPU = Path("/sys/devices/system/cpu")
 _PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
@@ -43,7 +46,7 @@ class HostInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class CpuTimes:
-    """Jiffies since boot, over all processors, from /proc/stat; all None where that is missing.
+    """Seconds since boot, over all processors; all None where the machine does not tell.
 
     Attributes:
         busy: Spent by anybody's work, `steal` not counted.
@@ -51,21 +54,20 @@ class CpuTimes:
         total: Busy, idle and stolen.
     """
 
-    busy: int | None
-    steal: int | None
-    total: int | None
+    busy: float | None
+    steal: float | None
+    total: float | None
 
 
 def host_info() -> HostInfo:
     """Describes the machine."""
-    khz = _number(_CPU / "cpu0/cpufreq/cpuinfo_max_freq")
     return HostInfo(
         machine=platform.machine(),
         cpu=_cpu_name(),
         cores=usable_cores(),
         governor=governor(),
-        max_mhz=None if khz is None else khz / 1000,
-        memory_bytes=_memory(),
+        max_mhz=_max_mhz(),
+        memory_bytes=psutil.virtual_memory().total,
         kernel=platform.release(),
         python=platform.python_version(),
     )
@@ -73,7 +75,7 @@ def host_info() -> HostInfo:
 
 def usable_cores() -> int:
     """How many processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(psutil.Process().cpu_affinity() or [0])
 
 
 def governor() -> str:
@@ -106,18 +108,18 @@ def throttling() -> str:
 
 def cpu_times() -> CpuTimes:
     """Reads the processors' time account."""
-    fields = _text(Path("/proc/stat")).partition("\n")[0].split()[1:]
-    if len(fields) < 8 or not all(field.isdecimal() for field in fields):
+    try:
+        told = psutil.cpu_times()
+    except (OSError, ValueError):  # a container without /proc/stat
         return CpuTimes(busy=None, steal=None, total=None)
-    user, nice, system, idle, iowait, irq, softirq, steal = map(int, fields[:8])
-    busy = user + nice + system + irq + softirq
-    return CpuTimes(busy=busy, steal=steal, total=busy + idle + iowait + steal)
+    busy = told.user + told.nice + told.system + told.irq + told.softirq
+    return CpuTimes(busy=busy, steal=told.steal, total=busy + told.idle + told.iowait + told.steal)
 
 
 def load_average() -> float | None:
     """Processes that wanted to run, on average over the last minute."""
     try:
-        return os.getloadavg()[0]
+        return psutil.getloadavg()[0]
     except OSError:
         return None
 
@@ -146,11 +148,12 @@ def _cpu_name() -> str:
     return platform.processor()
 
 
-def _memory() -> int | None:
+def _max_mhz() -> float | None:
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
+        told = psutil.cpu_freq()
+    except (OSError, NotImplementedError):
         return None
+    return told.max or None if told else None
 
 
 def _text(path: Path) -> str:

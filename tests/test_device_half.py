@@ -81,10 +81,12 @@ def test_every_device_command_runs_there(python, tiny_model: Path, tiny_dataset:
     lines = [[name, *map(str, words)] for name, words in commands.items()]
     code = (
         f"{WITHOUT_TENSORFLOW}\n"
+        "import contextlib\n"
         "from edgeseg.cli import main\n"
         f"for words in {lines}:\n"
         "    try:\n"
-        "        main(words)\n"
+        "        with contextlib.redirect_stdout(sys.stderr):\n"
+        "            main(words)\n"
         "    except SystemExit as stopped:\n"
         "        print(words[0], stopped.code or 0)\n"
     )

@@ -1,5 +1,8 @@
 """What the machine tells about itself, on made-up machines."""
 
+import os
+
+import psutil
 import pytest
 
 from edgeseg import host
@@ -22,15 +25,33 @@ def test_this_machine():
     assert host.peak_rss_bytes() > 1e6
 
 
-def test_cpu_times(files):
-    files({"/proc/stat": "cpu  10 20 30 400 5 6 7 8 0 0\ncpu0 1 2 3"})
-    assert host.cpu_times() == host.CpuTimes(busy=73, steal=8, total=486)
+@pytest.fixture
+def proc(monkeypatch, tmp_path):
+    """`proc("cpu 1 2 ...")` makes that /proc/stat."""
+
+    def pretend(stat):
+        (tmp_path / "stat").write_text(stat)
+        monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+
+    return pretend
 
 
-@pytest.mark.parametrize("content", ["", "cpu 1 2", "cpu a b c d e f g h"])
-def test_unknown_cpu_times(files, content):
-    files({"/proc/stat": content})
+def test_cpu_times(proc):
+    proc("cpu  1000 2000 3000 40000 500 600 700 800 0 0\ncpu0 1 2 3\n")
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert host.cpu_times() == host.CpuTimes(busy=7300 / ticks, steal=800 / ticks, total=48600 / ticks)
+
+
+def test_unknown_cpu_times(monkeypatch, tmp_path):
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "absent"))
     assert host.cpu_times() == host.CpuTimes(busy=None, steal=None, total=None)
+
+
+def test_frequency_and_memory_are_those_of_the_machine():
+    info = host.host_info()
+    assert info.memory_bytes == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert info.max_mhz is None or 100 < info.max_mhz < 10_000
+    assert info.cores == len(os.sched_getaffinity(0))
 
 
 def test_a_raspberry_pi_in_trouble(files):

@@ -229,8 +229,8 @@ def _disturbances(before: CpuTimes, own_before: os.times_result, throttled: int 
     found = []
     now, own = cpu_times(), os.times()
     if now.total is not None and before.total is not None and now.busy is not None and before.busy is not None:
-        total = max(1, now.total - before.total)
-        mine = (own.user + own.system - own_before.user - own_before.system) * os.sysconf("SC_CLK_TCK")
+        total = max(0.01, now.total - before.total)
+        mine = own.user + own.system - own_before.user - own_before.system
         others = (now.busy - before.busy - mine) / total
         stolen = ((now.steal or 0) - (before.steal or 0)) / total
         if others > _OTHERS_LIMIT:

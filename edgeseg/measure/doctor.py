@@ -68,7 +68,7 @@ def examine() -> list[Check]:
         _runtime(bool(numpy)),
         _numpy(numpy, numpy_reason),
         opencv,
-        _pillow(),
+        *_others(),
         *opencv_parts,
         *(_machine(machine) if machine else [Check(name="this machine", ok=False, found=reason, fix=_MEND_FIRST)]),
         _edgetpu(),
@@ -195,11 +195,14 @@ def _opencv(numpy_works: bool) -> Iterable[Check]:
         yield Check(name=f"OpenCV {name}", ok=has, found=f"{'yes' if has else 'no'} ({use})", fix="" if has else fix)
 
 
-def _pillow() -> Check:
-    version, reason = _tried("import PIL.Image; result = PIL.__version__")
-    installed = version_of("pillow")
-    fix = "" if version else install_package("pillow", again=bool(installed))
-    return Check(name="Pillow", ok=bool(version), found=version or _broken(installed, reason), fix=fix, required=True)
+def _others() -> Iterable[Check]:
+    parts = (("Pillow", "PIL.Image", "pillow"), ("psutil", "psutil", "psutil"), ("Jinja2", "jinja2", "jinja2"))
+    for name, module, package in parts:
+        _, reason = _tried(f"import {module}; result = 0")
+        installed = version_of(package)
+        fix = install_package(package, again=bool(installed)) if reason else ""
+        found = _broken(installed, reason) if reason else installed
+        yield Check(name=name, ok=not reason, found=found or "present", fix=fix, required=True)
 
 
 def _broken(installed: str, reason: str) -> str:

@@ -1,14 +1,19 @@
-"""The report as one HTML page that needs no other file: plot, tables, pictures, machine, and how to make it again."""
+"""The report as one HTML page that needs no other file: plot, tables, pictures, machine, and how to make it again.
+
+What is on the page is decided here, how it is written down in `templates/page.html.jinja`.
+"""
 
 from __future__ import annotations
 
-import base64
 import math
-from html import escape
-from importlib.resources import files
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from edgeseg.report.figures import (
     ABSENT,
+    how_run,
     machine_facts,
     megabytes,
     millions,
@@ -18,6 +23,7 @@ from edgeseg.report.figures import (
 )
 from edgeseg.report.results import Report, Result, class_names, pareto_front, short_names
 from edgeseg.report.scatter import mark_icon, scatter_plot
+from edgeseg.report.templating import render
 
 _WIDE = (1000, 440)
 _NARROW = (400, 380)
@@ -26,221 +32,166 @@ _NEAR_BEST = 0.01  # of mIoU: what the tile of the best compromise may give away
 
 def html_page(report: Report) -> str:
     """Returns the page."""
-    style, script = (files("edgeseg.report").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    title = f"{report.dataset} {report.split}: accuracy against latency"
-    parts = [
-        "<!doctype html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<link rel="icon" href="data:,">',
-        f"<title>{escape(title)}</title>",
-        f"<style>\n{style}</style>",
-        "</head>",
-        "<body>",
-        "<main>",
-        "<h1>Accuracy against latency</h1>",
-        f'<p class="soft">{_subtitle(report)}</p>',
-        _tiles(report.results),
-        *_noise(report),
-        *_plot(report.results),
-        _table(report.results),
-        _heat(report.results),
-        *_examples(report),
-        _machine(report),
-        "</main>",
-        f"<script>\n{script}</script>",
-        "</body>",
-        "</html>",
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _subtitle(report: Report) -> str:
-    models = f"{len(report.results)} model{'s' * (len(report.results) != 1)}"
-    pictures = f"{report.images} picture{'s' * (report.images != 1)}"
-    facts = (models, f"{pictures} of {report.dataset} {report.split}", report.host.cpu, report.created)
-    return " · ".join(escape(fact) for fact in facts if fact)
+    results = report.results
+    recipes = dict.fromkeys(r.recipe for r in results)
+    classes = _classes(results)
+    page = render(
+        "page.html.jinja",
+        report=report,
+        results=results,
+        tiles=_tiles(results),
+        noise=noise_lines(report),
+        plots=_plots(results),
+        recipes=[(recipe, mark_icon(recipe)) for recipe in recipes],
+        columns=_columns(results),
+        rows=_rows(results),
+        names=short_names(results),
+        classes=classes,
+        some_absent=any(score.absent for _, scores in classes[:-1] for score in scores),
+        absent=ABSENT,
+        facts=machine_facts(report),
+    )
+    return f"{page}\n"
 
 
 # === Tiles ===
 
 
-def _tiles(results: tuple[Result, ...]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Tile:
+    heading: str
+    figure: str
+    unit: str
+    told: str
+    who: str
+
+
+def _tiles(results: Sequence[Result]) -> list[_Tile]:
     best = max(results, key=lambda r: (r.miou, -r.latency_ms))
+    if len(results) == 1:
+        accuracy = f"pixel accuracy {percent(best.pixel_accuracy)} %"
+        speed = three_figures(best.latency_ms)
+        return [
+            _Tile(heading="mIoU", figure=percent(best.miou), unit="%", told=accuracy, who=best.model),
+            _Tile(heading="Latency p50", figure=speed, unit="ms", told=_rate(best), who=how_run(best)),
+            _Tile(heading="Size", figure=megabytes(best.bytes), unit="MB", told="", who=best.recipe),
+        ]
     fastest = min(results, key=lambda r: (r.latency_ms, -r.miou))
     compromise = min((r for r in results if r.miou >= best.miou - _NEAR_BEST), key=lambda r: r.latency_ms)
-    smallest = min(results, key=lambda r: (r.bytes, -r.miou))
-    if len(results) == 1:
-        tiles = [
-            _tile("mIoU", percent(best.miou), "%", f"pixel accuracy {percent(best.pixel_accuracy)} %", best.model),
-            _tile("Latency p50", three_figures(best.latency_ms), "ms", _rate(best), _run_with(best)),
-            _tile("Size", megabytes(best.bytes), "MB", "", best.recipe),
-        ]
+    if compromise in (best, fastest):
+        smallest = min(results, key=lambda r: (r.bytes, -r.miou))
+        third = _Tile(
+            heading="Smallest", figure=megabytes(smallest.bytes), unit="MB", told=f"{percent(smallest.miou)} % mIoU",
+            who=smallest.model,
+        )  # fmt: skip
     else:
-        tiles = [
-            _tile("Most accurate", percent(best.miou), "% mIoU", f"{three_figures(best.latency_ms)} ms", best.model),
-            _tile(
-                "Fastest",
-                three_figures(fastest.latency_ms),
-                "ms",
-                f"{percent(fastest.miou)} % mIoU, {_rate(fastest)}",
-                fastest.model,
-            ),
-        ]
-        if compromise not in (best, fastest):
-            told = f"{percent(compromise.miou)} % mIoU, within 1 point of the most accurate"
-            tiles.append(_tile("Best compromise", three_figures(compromise.latency_ms), "ms", told, compromise.model))
-        else:
-            told = f"{percent(smallest.miou)} % mIoU"
-            tiles.append(_tile("Smallest", megabytes(smallest.bytes), "MB", told, smallest.model))
-    return f'<div class="tiles">{"".join(tiles)}</div>'
-
-
-def _tile(heading: str, figure: str, unit: str, told: str, who: str) -> str:
-    return (
-        f'<div class="tile"><span>{heading}</span><b>{figure} <small>{unit}</small></b>'
-        f'<span class="who">{_breakable(who)}</span><span>{escape(told)}</span></div>'
-    )
+        third = _Tile(
+            heading="Best compromise", figure=three_figures(compromise.latency_ms), unit="ms",
+            told=f"{percent(compromise.miou)} % mIoU, within 1 point of the most accurate", who=compromise.model,
+        )  # fmt: skip
+    return [
+        _Tile(
+            heading="Most accurate", figure=percent(best.miou), unit="% mIoU",
+            told=f"{three_figures(best.latency_ms)} ms", who=best.model,
+        ),
+        _Tile(
+            heading="Fastest", figure=three_figures(fastest.latency_ms), unit="ms",
+            told=f"{percent(fastest.miou)} % mIoU, {_rate(fastest)}", who=fastest.model,
+        ),
+        third,
+    ]  # fmt: skip
 
 
 def _rate(result: Result) -> str:
     return f"{1000 / result.latency_ms:.0f} a second"
 
 
-def _run_with(result: Result) -> str:
-    return f"{result.threads} thread{'s' * (result.threads != 1)}, {result.delegate}"
-
-
-def _noise(report: Report) -> list[str]:
-    lines = noise_lines(report)
-    if not lines:
-        return []
-    return [
-        f'<section class="warn"><p>The latencies were disturbed: {escape("; ".join(lines))}. Compare the models with '
-        "each other, which took turns, rather than with figures from elsewhere.</p></section>"
-    ]
-
-
 # === Plot and tables ===
 
 
-def _plot(results: tuple[Result, ...]) -> list[str]:
+def _plots(results: Sequence[Result]) -> list[Markup]:
+    """Draws the plot for wide and for narrow screens; one point needs none."""
     if len(results) == 1:
         return []
-    recipes = dict.fromkeys(r.recipe for r in results)
-    legend = [f"<span>{mark_icon(recipe)}{escape(recipe or 'recipe unknown')}</span>" for recipe in recipes]
-    legend.append('<span><i class="dash"></i>the best that can be had within a latency (Pareto front)</span>')
-    wide = scatter_plot(results, *_WIDE).replace('class="plot"', 'class="plot wide"', 1)
-    narrow = scatter_plot(results, *_NARROW, named=False).replace('class="plot"', 'class="plot narrow"', 1)
-    return [
-        f'<section>\n<h2>The choice</h2>\n{wide}\n{narrow}\n<div class="legend">{"".join(legend)}</div>\n</section>'
+    return [scatter_plot(results, *_WIDE, kind="wide"), scatter_plot(results, *_NARROW, kind="narrow", named=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Column:
+    """A heading, the alignment of its cells ("text" is left), and which order a first click gives."""
+
+    heading: str
+    kind: str = ""
+    first: str = "ascending"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    """A cell's text, what it is sorted by (the text if None), its alignment, and a mark before it."""
+
+    text: str
+    value: str | None = None
+    kind: str = ""
+    icon: Markup | str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    best: bool
+    cells: list[_Cell]
+
+
+def _columns(results: Sequence[Result]) -> list[_Column]:
+    columns = [
+        _Column(heading="#"),
+        *(_Column(heading=heading, kind="text") for heading in ("model", "recipe", "input")),
+        *(_Column(heading=heading, first="descending") for heading in ("mIoU %", "pixel acc. %")),
+        *(_Column(heading=heading) for heading in ("p50 ms", "p90 ms", "MB", "M params", "M MACs")),
     ]
+    return [*columns, _Column(heading="run with", kind="text")] if _run_differently(results) else columns
 
 
-def _table(results: tuple[Result, ...]) -> str:
+def _rows(results: Sequence[Result]) -> list[_Row]:
     front = pareto_front(results)
-    ways = [_run_with(r) for r in results]
-    headings = [
-        ("#", "ascending", ""), ("model", "ascending", "text"), ("recipe", "ascending", "text"),
-        ("input", "ascending", "text"), ("mIoU %", "descending", ""), ("pixel acc. %", "descending", ""),
-        ("p50 ms", "ascending", ""), ("p90 ms", "ascending", ""), ("MB", "ascending", ""),
-        ("M params", "ascending", ""), ("M MACs", "ascending", ""),
-    ]  # fmt: skip
-    if len(set(ways)) > 1:
-        headings.append(("run with", "ascending", "text"))
-    head = "".join(f'<th class="{kind}" data-first="{first}">{name}</th>' for name, first, kind in headings)
     rows = []
     for index, r in enumerate(results):
-        rows_in, columns_in = r.input_size
+        height, width = r.input_size
         cells = [
-            f"<td>{index + 1}</td>",
-            f'<td class="model">{_breakable(r.model)}</td>',
-            f'<td class="text">{mark_icon(r.recipe)}{escape(r.recipe or ABSENT)}</td>',
-            f'<td class="text" data-value="{rows_in * columns_in}">{rows_in}x{columns_in}</td>',
-            _number_cell(r.miou, percent(r.miou)),
-            _number_cell(r.pixel_accuracy, percent(r.pixel_accuracy)),
-            _number_cell(r.latency_ms, three_figures(r.latency_ms)),
-            _number_cell(r.latency_p90_ms, three_figures(r.latency_p90_ms)),
-            _number_cell(r.bytes, megabytes(r.bytes)),
-            _number_cell(r.parameters, millions(r.parameters)),
-            _number_cell(r.macs, millions(r.macs)),
+            _Cell(text=str(index + 1)),
+            _Cell(text=r.model, kind="model"),
+            _Cell(text=r.recipe or ABSENT, kind="text", icon=mark_icon(r.recipe)),
+            _Cell(text=f"{height}x{width}", value=str(height * width), kind="text"),
+            _Cell(text=percent(r.miou), value=repr(r.miou)),
+            _Cell(text=percent(r.pixel_accuracy), value=repr(r.pixel_accuracy)),
+            _Cell(text=three_figures(r.latency_ms), value=repr(r.latency_ms)),
+            _Cell(text=three_figures(r.latency_p90_ms), value=repr(r.latency_p90_ms)),
+            _Cell(text=megabytes(r.bytes), value=repr(r.bytes)),
+            *(_Cell(text=millions(n), value="inf" if n is None else repr(n)) for n in (r.parameters, r.macs)),
         ]
-        if len(set(ways)) > 1:
-            cells.append(f'<td class="text">{escape(ways[index])}</td>')
-        rows.append(('<tr class="best">' if index in front else "<tr>") + "".join(cells) + "</tr>")
-    return (
-        '<section>\n<h2>Results</h2>\n<div class="scroll"><table class="sortable">\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody></table></div>\n"
-        '<p class="note">Shaded: no other model here is both faster and more accurate. Latency is of the network '
-        "alone, on this machine; mIoU is over all pictures, at the labels’ resolution. Click a heading to sort.</p>\n"
-        "</section>"
-    )
+        if _run_differently(results):
+            cells.append(_Cell(text=how_run(r), kind="text"))
+        rows.append(_Row(best=index in front, cells=cells))
+    return rows
 
 
-def _number_cell(value: float | None, text: str) -> str:
-    return f'<td data-value="{"inf" if value is None else repr(value)}">{text}</td>'
+def _run_differently(results: Sequence[Result]) -> bool:
+    return len({how_run(r) for r in results}) > 1
 
 
-def _heat(results: tuple[Result, ...]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Score:
+    text: str
+    absent: bool
+    shade: str
+
+
+def _classes(results: Sequence[Result]) -> list[tuple[str, list[_Score]]]:
+    """Returns each class with its IoU by every model, and the mIoU as the last."""
     ious = [dict(r.class_iou) for r in results]
-    numbered = len(results) > 1
-    head = "".join(
-        f"<th>{f'{number} ' if numbered else ''}{_breakable(name)}</th>"
-        for number, name in enumerate(short_names(results), start=1)
-    )
-    rows = [
-        f"<tr><td>{escape(name)}</td>{''.join(_heat_cell(iou.get(name, math.nan)) for iou in ious)}</tr>"
-        for name in class_names(results)
-    ]
-    rows.append(f'<tr class="total"><td>mIoU</td>{"".join(_heat_cell(r.miou) for r in results)}</tr>')
-    missing = any(math.isnan(iou.get(name, math.nan)) for name in class_names(results) for iou in ious)
-    note = f'<p class="note">{ABSENT}: neither in the labels nor predicted; left out of the mIoU.</p>\n'
-    return (
-        '<section>\n<h2>IoU of each class, %</h2>\n<div class="scroll"><table class="heat">\n'
-        f"<thead><tr><th>class</th>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody></table></div>\n"
-        f"{note if missing else ''}</section>"
-    )
+    rows = [(name, [_score(iou.get(name, math.nan)) for iou in ious]) for name in class_names(results)]
+    return [*rows, ("mIoU", [_score(r.miou) for r in results])]
 
 
-def _breakable(name: str) -> str:
-    return escape(name).replace("_", "_<wbr>")
-
-
-def _heat_cell(score: float) -> str:
-    if math.isnan(score):
-        return f"<td>{ABSENT}</td>"
-    return f'<td class="v" style="--a:{0.06 + 0.6 * score**2:.2f}">{percent(score)}</td>'
-
-
-# === Pictures, machine ===
-
-
-def _examples(report: Report) -> list[str]:
-    groups = [
-        f'<div class="example"><h3>{escape(example.name)}</h3><div class="panels">'
-        + "".join(
-            f'<figure><img alt="{escape(panel.caption)}" src="data:image/jpeg;base64,'
-            f'{base64.b64encode(panel.jpeg).decode()}"><figcaption>{_breakable(panel.caption)}</figcaption></figure>'
-            for panel in example.panels
-        )
-        + "</div></div>"
-        for example in report.examples
-    ]
-    if not groups:
-        return []
-    chips = "".join(
-        f'<span><i class="chip" style="background: rgb{color}"></i>{escape(name)}</span>'
-        for name, color in report.colors
-    )
-    legend = f'<div class="legend">{chips}</div>'
-    return ["<section>\n<h2>To look at</h2>\n" + "\n".join(groups) + f"\n{legend}\n</section>"]
-
-
-def _machine(report: Report) -> str:
-    facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in machine_facts(report))
-    return (
-        f"<section>\n<h2>Machine</h2>\n<dl>{facts}</dl>\n"
-        f'<h2 class="again">Make this report again</h2>\n<pre tabindex="0">{escape(report.command)}</pre>\n</section>'
-    )
+def _score(iou: float) -> _Score:
+    absent = math.isnan(iou)
+    return _Score(text=percent(iou), absent=absent, shade="" if absent else f"{0.06 + 0.6 * iou**2:.2f}")

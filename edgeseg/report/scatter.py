@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from markupsafe import Markup
 
 from edgeseg.report.figures import percent, three_figures
 from edgeseg.report.results import Result, pareto_front, short_names
+from edgeseg.report.templating import render
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 30, 46
 _RADIUS = 6.0
@@ -58,13 +60,38 @@ class _Box:
         return max(0.0, width) * max(0.0, height)
 
 
-def scatter_plot(results: Sequence[Result], width: int, height: int, named: bool = True) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Tick:
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Label:
+    x: str
+    y: str
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Mark:
+    x: str
+    y: str
+    shape: str
+    kind: str
+    beaten: bool
+    told: str
+
+
+def scatter_plot(results: Sequence[Result], width: int, height: int, *, kind: str = "", named: bool = True) -> Markup:
     """Draws the plot. Points are numbered from 1 in the order of the results.
 
     Args:
         results: At least one.
         width: Of the drawing, pixels; text is about 12 pixels high.
         height: The same.
+        kind: A further class of the element, for the style sheet.
         named: Whether the models' names stand beside the numbers.
 
     Returns:
@@ -74,25 +101,28 @@ def scatter_plot(results: Sequence[Result], width: int, height: int, named: bool
     y = _miou_axis([r.miou for r in results], height - _BOTTOM, _TOP)
     points = [(x.at(r.latency_ms), y.at(100 * r.miou)) for r in results]
     front = pareto_front(results)
-    parts = [
-        f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="mIoU against latency of {len(results)} models">',
-        *_grid(x, y, width, height),
-        _front_line([points[i] for i in front], x.end, y.start),
-        *_labels(_label_texts(results, named), points, width, height),
-        *(_mark(r, point, index in front) for index, (r, point) in enumerate(zip(results, points, strict=True))),
-        "</svg>",
-    ]
-    return "\n".join(parts)
-
-
-def mark_icon(recipe: str) -> str:
-    """Returns a recipe's mark as a small <svg>, for legends and tables."""
-    shape = SHAPES.get(recipe, SHAPES[""])
-    return (
-        f'<svg class="icon" viewBox="-8 -8 16 16" aria-hidden="true">'
-        f'<path class="mark {_css_class(recipe)}" d="{shape}"/></svg>'
+    return render(
+        "scatter.svg.jinja",
+        kind=kind,
+        width=width,
+        height=height,
+        left=_LEFT,
+        right=width - _RIGHT,
+        top=_TOP,
+        bottom=height - _BOTTOM,
+        count=len(results),
+        rows=[_Tick(at=round(y.at(tick), 1), text=_number(tick)) for tick in y.ticks],
+        columns=[_Tick(at=round(x.at(tick), 1), text=_number(tick)) for tick in x.ticks],
+        logarithmic=x.logarithmic,
+        front=_front_line([points[i] for i in front], x.end, y.start),
+        labels=_labels(_label_texts(results, named), points, width, height),
+        marks=[_mark(r, at, index in front) for index, (r, at) in enumerate(zip(results, points, strict=True))],
     )
+
+
+def mark_icon(recipe: str) -> Markup:
+    """Returns a recipe's mark as a small <svg>, for legends and tables."""
+    return render("icon.svg.jinja", kind=_css_class(recipe), shape=SHAPES.get(recipe, SHAPES[""]))
 
 
 def _css_class(recipe: str) -> str:
@@ -133,46 +163,25 @@ def _number(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _grid(x: _Axis, y: _Axis, width: int, height: int) -> list[str]:
-    bottom = height - _BOTTOM
-    lines = [
-        f'<path class="grid" d="M{y_at} {y_to}H{x_to}"/><text class="tick" x="{_LEFT - 8}" y="{y_to + 4}" '
-        f'text-anchor="end">{_number(tick)}</text>'
-        for tick in y.ticks
-        for y_at, y_to, x_to in [(_LEFT, round(y.at(tick), 1), width - _RIGHT)]
-    ]
-    lines += [
-        f'<path class="grid" d="M{at} {_TOP}V{bottom}"/><text class="tick" x="{at}" y="{bottom + 18}" '
-        f'text-anchor="middle">{_number(tick)}</text>'
-        for tick in x.ticks
-        for at in [round(x.at(tick), 1)]
-    ]
-    note = ", logarithmic" if x.logarithmic else ""
-    return [
-        *lines,
-        f'<text class="axis" x="{_LEFT}" y="{_TOP - 14}">mIoU, % ↑</text>',
-        f'<text class="axis" x="{width - _RIGHT}" y="{height - 8}" text-anchor="end">← latency p50, ms{note}</text>',
-    ]
-
-
 def _front_line(points: list[tuple[float, float]], right: float, bottom: float) -> str:
     """Steps: what accuracy can be had within a given latency."""
     first, *others = points
     path = f"M{first[0]:.1f} {bottom:.1f}V{first[1]:.1f}"
     path += "".join(f"H{px:.1f}V{py:.1f}" for px, py in others)
-    return f'<path class="front" d="{path}H{right:.1f}"/>'
+    return f"{path}H{right:.1f}"
 
 
 # === Points and their labels ===
 
 
-def _mark(result: Result, point: tuple[float, float], on_front: bool) -> str:
-    shape = SHAPES.get(result.recipe, SHAPES[""])
-    told = f"{result.model}: mIoU {percent(result.miou)} %, {three_figures(result.latency_ms)} ms"
-    beaten = "" if on_front else " beaten"
-    return (
-        f'<path class="mark {_css_class(result.recipe)}{beaten}" transform="translate({point[0]:.1f} {point[1]:.1f})" '
-        f'd="{shape}"><title>{escape(told)}</title></path>'
+def _mark(result: Result, point: tuple[float, float], on_front: bool) -> _Mark:
+    return _Mark(
+        x=f"{point[0]:.1f}",
+        y=f"{point[1]:.1f}",
+        shape=SHAPES.get(result.recipe, SHAPES[""]),
+        kind=_css_class(result.recipe),
+        beaten=not on_front,
+        told=f"{result.model}: mIoU {percent(result.miou)} %, {three_figures(result.latency_ms)} ms",
     )
 
 
@@ -189,7 +198,7 @@ def _middle_cut(name: str) -> str:
     return name if len(name) <= _MAX_LABEL else f"{name[: half - 1]}…{name[-half:]}"
 
 
-def _labels(texts: list[tuple[str, ...]], points: list[tuple[float, float]], width: int, height: int) -> list[str]:
+def _labels(texts: list[tuple[str, ...]], points: list[tuple[float, float]], width: int, height: int) -> list[_Label]:
     """Puts every label where it covers the least of the marks, the other labels and the frame."""
     taken = [_Box(left=px - 8, top=py - 8, right=px + 8, bottom=py + 8) for px, py in points]
 
@@ -202,9 +211,7 @@ def _labels(texts: list[tuple[str, ...]], points: list[tuple[float, float]], wid
         _, text, box, anchor = next((place for place in places if place[0] < 1), min(places, key=lambda p: p[0]))
         taken.append(box)
         at = {"start": box.left, "middle": (box.left + box.right) / 2, "end": box.right}[anchor]
-        lines.append(
-            f'<text class="name" x="{at:.1f}" y="{box.bottom - 3:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-        )
+        lines.append(_Label(x=f"{at:.1f}", y=f"{box.bottom - 3:.1f}", anchor=anchor, text=text))
     return lines
 
 

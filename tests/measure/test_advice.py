@@ -32,7 +32,7 @@ def scratch(tmp_path, wheel):
 
 
 def required(found):
-    return [found[name] for name in ("TFLite runtime", "NumPy", "OpenCV", "Pillow")]
+    return [found[name] for name in ("TFLite runtime", "NumPy", "OpenCV", "Pillow", "psutil", "Jinja2")]
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,8 @@ def required(found):
         ("pip uninstall -y numpy", "NumPy"),
         ("pip uninstall -y ai-edge-litert", "TFLite runtime"),
         ("pip uninstall -y pillow", "Pillow"),
+        ("pip uninstall -y psutil", "psutil"),
+        ("pip uninstall -y jinja2", "Jinja2"),
     ],
 )
 def test_a_fault_is_found_and_its_fix_mends_it(scratch, fault, check):
