@@ -25,10 +25,12 @@ import cv2
 import numpy as np
 
 from edgeseg.image import Uint8
+from edgeseg.live.options import RunOptions
+from edgeseg.live.outputs import Output
 from edgeseg.live.outputs.browser import BrowserView
 from edgeseg.live.overlay import Overlay
 from edgeseg.live.packet import Packet
-from edgeseg.live.pipeline import Pipeline, RunOptions
+from edgeseg.live.pipeline import Pipeline
 from edgeseg.runtime.segmenter import Segmenter
 
 FRAME_SIZE = (1080, 1920)
@@ -65,19 +67,13 @@ class Pictures:
         """Nothing is open."""
 
 
-class Screen:
+class Screen(Output):
     """An output that wants the overlay and throws it away."""
 
     name, wants_overlay = "screen", True
 
     def write(self, packet: Packet) -> None:
         """Looks at it."""
-
-    def event(self, event: dict[str, object]) -> None:
-        """Ignores it."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def frames(count: int = 4) -> list[Uint8]:
@@ -157,8 +153,8 @@ def age(segmenter: Segmenter, pictures: list[Uint8], seconds: float) -> dict[str
         segmenter, Pictures(pictures, fps=30), lambda: Pictures(pictures, fps=30), options=RunOptions(seconds=seconds)
     )
     stats = pipeline.run([Screen()])
-    period, invoke = 1000 / stats["fps"], stats["stages_ms"]["invoke"]["p50"]
-    p99 = stats["stages_ms"]["end_to_end"]["p99"]
+    period, invoke = 1000 / stats.fps, stats.stages_ms["invoke"]["p50"]
+    p99 = stats.stages_ms["end_to_end"]["p99"]
     return {"age_p99_ms": p99, "allowed_ms": 1.5 * (period + invoke), "ratio": p99 / (period + invoke)}
 
 

@@ -18,8 +18,10 @@ import numpy as np
 
 from edgeseg.errors import SourceError
 from edgeseg.image import Uint8
+from edgeseg.live.options import RunOptions
+from edgeseg.live.outputs import Output
 from edgeseg.live.packet import Packet
-from edgeseg.live.pipeline import Pipeline, RunOptions
+from edgeseg.live.pipeline import Pipeline
 from edgeseg.runtime.segmenter import Segmenter
 
 FRAME = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
@@ -52,19 +54,13 @@ class Flaky:
         self._device.close()
 
 
-class Screen:
+class Screen(Output):
     """An output that wants the overlay and throws it away."""
 
     name, wants_overlay = "screen", True
 
     def write(self, packet: Packet) -> None:
         """Looks at it."""
-
-    def event(self, event: dict[str, object]) -> None:
-        """Ignores it."""
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def rss_bytes() -> int:
@@ -105,8 +101,8 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "frames": stats["frames"],
-                "reconnects": stats["reconnects"],
+                "frames": stats.frames,
+                "reconnects": stats.reconnects,
                 "rss_settled_mb": settled[0] / 1e6,
                 "rss_end_mb": settled[-1] / 1e6,
                 "rss_by_minute_mb": [round(used / 1e6, 1) for at, used in memory if int(at) % 60 == 0],

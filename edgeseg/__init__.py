@@ -29,6 +29,12 @@ if TYPE_CHECKING:
         UsageError,
     )
     from edgeseg.image import colorize, read_image, read_label_map, write_image
+    from edgeseg.live.options import MaskOptions, ModelOptions, RunOptions
+    from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
+    from edgeseg.live.outputs.opening import OutputOptions
+    from edgeseg.live.run import RunHooks, run
+    from edgeseg.live.sources.opening import SourceOptions
+    from edgeseg.live.stats import RunStats
     from edgeseg.measure.benchmark import benchmark
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
     from edgeseg.runtime.segmenter import Segmenter
@@ -47,6 +53,12 @@ _HOMES = {
         "OutputError", "PluginError", "SourceError", "UsageError",
     ),
     "edgeseg.image": ("colorize", "read_image", "read_label_map", "write_image"),
+    "edgeseg.live.options": ("MaskOptions", "ModelOptions", "RunOptions"),
+    "edgeseg.live.outputs.base": ("Output", "OutputContext", "OutputKind"),
+    "edgeseg.live.outputs.opening": ("OutputOptions",),
+    "edgeseg.live.run": ("RunHooks", "run"),
+    "edgeseg.live.sources.opening": ("SourceOptions",),
+    "edgeseg.live.stats": ("RunStats",),
     "edgeseg.measure.benchmark": ("benchmark",),
     "edgeseg.scoring.evaluate": ("evaluate",),
     "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
@@ -63,15 +75,25 @@ __all__ = [
     "EdgesegError",
     "InputSpec",
     "LabelSet",
+    "MaskOptions",
     "MissingExtraError",
     "ModelCard",
     "ModelFileError",
+    "ModelOptions",
+    "Output",
+    "OutputContext",
     "OutputError",
+    "OutputKind",
+    "OutputOptions",
     "PluginError",
     "Recipe",
+    "RunHooks",
+    "RunOptions",
+    "RunStats",
     "Score",
     "Segmenter",
     "SourceError",
+    "SourceOptions",
     "TrainingRecord",
     "UsageError",
     "__version__",
@@ -86,6 +108,7 @@ __all__ = [
     "read_image",
     "read_label_map",
     "read_model",
+    "run",
     "write_image",
     "write_model",
 ]

@@ -4,6 +4,7 @@ import threading
 import time
 
 from edgeseg.errors import SourceError
+from edgeseg.live.outputs import Output
 
 
 class ListSource:
@@ -64,10 +65,12 @@ class FakeCamera:
         self.closed = True
 
 
-class Notebook:
+class Notebook(Output):
     """An output that writes down what it is given."""
 
     name = "notebook"
+
+    wants_overlay = False
 
     def __init__(self, wants_overlay=False, pause=0.0):
         self.wants_overlay, self.pause = wants_overlay, pause

@@ -69,7 +69,7 @@ def content(folder: Path) -> dict[str, bytes]:
         ("--source photos --events model_link.json", "that is the model"),
         ("--source photos --labels names.txt --stats names.txt", "that is the list of classes"),
         ("--source photos --events out.json --stats ./out.json", "that is where events goes too"),
-        ("--source photos --record out.mp4 --events out.mp4", "that is where the recording goes too"),
+        ("--source photos --record out.mp4 --events out.mp4", "that is where events goes too"),
     ],
 )
 def test_run(cli: Any, desk: Path, words: str, message: str) -> None:

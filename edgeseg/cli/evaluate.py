@@ -46,9 +46,9 @@ def command(
       edgeseg eval camvid_int8.tflite --data camvid --refine crf
     """  # noqa: D301
     from edgeseg.cli.models_option import check_classes, open_segment
-    from edgeseg.cli.refining import open_refiner
     from edgeseg.data.layouts import open_dataset
     from edgeseg.errors import UsageError
+    from edgeseg.refine.refiners import open_refiner
     from edgeseg.scoring.evaluate import evaluate
 
     if record and refine:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import console
-from edgeseg.errors import EdgesegError, UsageError
 
 if TYPE_CHECKING:
-    from edgeseg.live.outputs import Output
-    from edgeseg.live.pipeline import Pipeline
+    from edgeseg.card import ChannelOrder, ResizeMode
+    from edgeseg.live.stats import RunStats
 
 
 def command(
@@ -61,6 +61,10 @@ def command(
     mavlink: Annotated[
         str | None,
         typer.Option("--mavlink", metavar="ADDRESS", help="Tell an autopilot: udpout:HOST:PORT, /dev/tty,BAUD."),
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("--output", metavar="NAME[:ARGUMENT]", help="Any output by name, also of another package."),
     ] = None,
     stats: Annotated[Path | None, typer.Option("--stats", metavar="FILE", help="Write the run's figures.")] = None,
     threads: Annotated[
@@ -106,131 +110,74 @@ def command(
       edgeseg run --camera 0 --size 720x1280 --events udp://127.0.0.1:9000 --stats stats.json
       edgeseg run --camera 0 --safe grass,field --camera-height 20 --fov 66 --mavlink udpout:127.0.0.1:14550
     """  # noqa: D301
-    what = _source_name(camera, source)
-    _check_limits(frames, seconds)
-    asked_size = None if size is None else parse_size(size)
-
-    import cv2
-
-    from edgeseg.cli.refining import open_refiner
-    from edgeseg.files import ensure_folder, write_json
-    from edgeseg.host import usable_cores
-    from edgeseg.live.masks import MaskMaker
-    from edgeseg.live.outputs.browser import BrowserView
-    from edgeseg.live.outputs.opening import OutputOptions, check_outputs, open_outputs
+    from edgeseg.live.options import MaskOptions, ModelOptions, RunOptions
+    from edgeseg.live.outputs.opening import OutputOptions
     from edgeseg.live.outputs.window import window_trouble
-    from edgeseg.live.pipeline import Pipeline, RunOptions
-    from edgeseg.live.sources import SourceOptions, open_source
-    from edgeseg.refine.temporal import TemporalSmoother
-    from edgeseg.runtime.delegates import parse_delegate
-    from edgeseg.runtime.fallback import Fallback
-    from edgeseg.runtime.labels import load_labels
-    from edgeseg.runtime.segmenter import Segmenter
-    from edgeseg.zoo import resolve
+    from edgeseg.live.run import RunHooks, run
+    from edgeseg.live.sources import SourceOptions
 
+    what = _source_name(camera, source)
     no_window = "" if headless else window_trouble()
-    where_to = OutputOptions(
-        record=record,
-        save_labels=save_labels,
-        events=events,
-        stats=stats,
-        serve=serve,
-        window=window or not (headless or serve or no_window),
-        mavlink=mavlink,
+    outputs = OutputOptions(
+        record=record, save_labels=save_labels, events=events, stats=stats, serve=serve,
+        window=window or not (headless or serve or no_window), mavlink=mavlink, others=tuple(output or ()),
         safe=tuple(name.strip() for name in safe.split(",")) if safe else (),
-        camera_height=camera_height,
-        fov=fov,
-        pitch=pitch,
+        camera_height=camera_height, fov=fov, pitch=pitch,
+    )  # fmt: skip
+    unseen = (
+        [f"no window: {no_window}; --headless says that none is wanted"] if no_window and not outputs.wanted else []
     )
-    if stats is not None:
-        _check_file(stats)
-        ensure_folder(stats.parent)
-    preprocessing: dict[str, Any] = {  # InputSpec refuses what it does not know
-        "resize": resize,
-        "mean": parse_per_channel("--mean", mean),
-        "std": parse_per_channel("--std", std),
-        "order": order,
-    }
-    named = None if labels is None else load_labels(labels)
-    cores = max(1, min(4, usable_cores() - 1)) if threads is None else threads
-    file = resolve(model)
-    read = [("the model", file)] if labels is None else [("the model", file), ("the list of classes", Path(labels))]
-    check_outputs(where_to, what, read)
 
-    def open_model(path: Path, on: str | None) -> Segmenter:
-        return Segmenter(path, threads=cores, delegate=on, labels=named, **preprocessing)
+    def progress(line: str) -> None:
+        while unseen:  # once it runs
+            _notify(unseen.pop())
+        _show_progress(line)
 
-    segmenter = open_model(file, delegate)
-    cv2.setNumThreads(1)  # the cores belong to inference
-    sys.setswitchinterval(0.0005)  # inference must not wait 5 ms for another thread's turn
-    segmenter.invoke()  # the first inference is slow: not while the first frame waits
-    options = SourceOptions(size=asked_size, fps=fps, realtime=realtime)
-    opened = open_source(what, options)
+    with _signals() as signalled:
+        run(
+            model, what, outputs,
+            options=RunOptions(frames=frames, seconds=seconds, exit_on_loss=exit_on_loss, legend=legend),
+            masks=MaskOptions(sharp=sharp, refine=refine, smooth=smooth),
+            model_options=ModelOptions(
+                threads=threads, delegate=delegate, labels=labels,
+                resize=cast("ResizeMode | None", resize), order=cast("ChannelOrder | None", order),
+                mean=parse_per_channel("--mean", mean), std=parse_per_channel("--std", std),
+            ),
+            source_options=SourceOptions(size=None if size is None else parse_size(size), fps=fps, realtime=realtime),
+            hooks=RunHooks(
+                notify=_notify, progress=progress, until=lambda: signalled[0] if signalled else "", ended=_finish
+            ),
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[str]]:
+    """Lets SIGINT and SIGTERM mean a clean end: yields where their names appear."""
+    names: list[str] = []
+
+    def note(number: int, _: object) -> None:
+        names.append(signal.Signals(number).name)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        outputs = open_outputs(where_to, segmenter.labels, opened)
-    except BaseException:
-        opened.close()
-        raise
-    for notice in segmenter.notices:
-        _notify(notice)
-    smoother = TemporalSmoother() if smooth else None
-    pipeline = Pipeline(
-        segmenter,
-        opened,
-        lambda: open_source(what, options),
-        options=RunOptions(frames=frames, seconds=seconds, exit_on_loss=exit_on_loss, legend=legend),
-        masks=MaskMaker(sharp=sharp, refine=open_refiner(refine), smooth=smoother),
-        notify=_notify,
-        progress=_show_progress,
-        replace=Fallback(file, delegate, open_model, _notify)
-        if delegate and parse_delegate(delegate).is_external
-        else None,
-    )
-    if no_window and not outputs:
-        _notify(f"no window: {no_window}; --headless says that none is wanted")
-    for output in outputs:
-        if isinstance(output, BrowserView):
-            output.stats = pipeline.stats
-            console.print(f"browser view: {output.url}", soft_wrap=True, markup=False)
-    failure = _run(pipeline, outputs)
-    _clear_progress()
-    figures = pipeline.stats()
-    if smoother is not None:
-        figures["smoothing"] = dataclasses.asdict(smoother.figures())
-    if stats is not None:
-        write_json(stats, figures)
-    if failure is None or pipeline.frames:
-        _print_summary(figures)
-    if pipeline.stuck:
-        _leave(failure)
-    if failure is not None:
-        raise failure
-
-
-def _run(pipeline: Pipeline, outputs: list[Output]) -> EdgesegError | None:
-    """Runs with SIGINT and SIGTERM meaning a clean end; returns what went wrong."""
-
-    def end(number: int, _: Any) -> None:
-        pipeline.stop(signal.Signals(number).name)
-
-    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        pipeline.run(outputs)
-    except EdgesegError as error:
-        return error
+        yield names
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return None
 
 
-def _leave(failure: EdgesegError | None) -> None:
-    """Ends the process although a read never returned; everything is written by now."""
-    if failure is not None:
-        print(f"edgeseg: {failure}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0 if failure is None else 1)
+def _finish(stats: RunStats) -> None:
+    """Prints what the run did; ends the process where a read never returned: everything is written by now."""
+    _show_progress("")
+    failed = stats.ended.startswith("error: ")
+    if stats.frames or not failed:
+        _print_summary(stats)
+    if stats.stuck:
+        if failed:
+            print(f"edgeseg: {stats.ended.removeprefix('error: ')}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1 if failed else 0)
 
 
 def _show_progress(line: str) -> None:
@@ -239,12 +186,8 @@ def _show_progress(line: str) -> None:
         print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _clear_progress() -> None:
-    _show_progress("")
-
-
 def _notify(line: str) -> None:
-    _clear_progress()
+    _show_progress("")
     console.print(line, soft_wrap=True, markup=False)
 
 
@@ -254,35 +197,18 @@ def _source_name(camera: str | None, source: str | None) -> str:
     return str(camera if source is None else source)
 
 
-def _check_limits(frames: int | None, seconds: float | None) -> None:
-    if frames is not None and frames < 1:
-        raise UsageError(f"--frames {frames}: expected 1 or more")
-    if seconds is not None and seconds <= 0:
-        raise UsageError(f"--seconds {seconds}: expected more than 0")
-
-
-def _check_file(path: Path) -> None:
-    from edgeseg.errors import OutputError
-
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
-
-
-def _print_summary(stats: dict[str, Any]) -> None:
-    stages = stats["stages_ms"]
-    console.print(
-        f"{stats['frames']} frames in {stats['wall_s']:.1f} s ({stats['fps']:.1f} fps), {stats['dropped']} dropped, "
-        f"{stats['reconnects']} reconnects; ended: {stats['ended']}",
-        soft_wrap=True,
-        markup=False,
-    )
-    parts = [f"{name} {values['p50']:.1f}" for name, values in stages.items() if values["p50"] is not None]
-    if parts:
-        console.print(f"ms (p50): {', '.join(parts)}", soft_wrap=True)
-    if "smoothing" in stats:
-        done = stats["smoothing"]
-        console.print(
-            f"smoothing: {done['raw_flicker']:.2%} of the pixels changed class from frame to frame before, "
-            f"{done['flicker']:.2%} after, {done['mean_ms']:.1f} ms a frame",
-            soft_wrap=True,
+def _print_summary(stats: RunStats) -> None:
+    lines = [
+        f"{stats.frames} frames in {stats.wall_s:.1f} s ({stats.fps:.1f} fps), {stats.dropped} dropped, "
+        f"{stats.reconnects} reconnects; ended: {stats.ended}"
+    ]
+    stages = [f"{name} {values['p50']:.1f}" for name, values in stats.stages_ms.items() if values["p50"] is not None]
+    if stages:
+        lines.append(f"ms (p50): {', '.join(stages)}")
+    if stats.smoothing is not None:
+        lines.append(
+            f"smoothing: {stats.smoothing['raw_flicker']:.2%} of the pixels changed class from frame to frame before, "
+            f"{stats.smoothing['flicker']:.2%} after, {stats.smoothing['mean_ms']:.1f} ms a frame"
         )
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)

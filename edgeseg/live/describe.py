@@ -4,42 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from edgeseg.card import LabelSet
-from edgeseg.live.free_space import CameraGeometry, FreeSpace, free_space, safe_table
+from edgeseg.live.free_space import FreeSpaceFinder
 from edgeseg.live.outputs.base import Event
 from edgeseg.live.packet import Packet
-
-
-class FreeSpaceFinder:
-    """Finds what is free in results; computes it once for each, however many ask.
-
-    Args:
-        labels: The classes.
-        safe: Names of the classes that are free ground.
-        geometry: How the camera looks at the ground, if known.
-
-    Raises:
-        UsageError: A name is no class.
-    """
-
-    def __init__(self, labels: LabelSet, safe: Sequence[str], geometry: CameraGeometry | None = None) -> None:
-        self._table, self._geometry = safe_table(labels, safe), geometry
-        self._last: tuple[int, FreeSpace] | None = None
-
-    def __call__(self, packet: Packet) -> FreeSpace:
-        """Returns what is free in a valid result."""
-        if packet.label_map is None or packet.image is None:
-            raise ValueError("a result without a mask has no free space")
-        if self._last is None or self._last[0] != packet.index:
-            size = packet.image.shape[:2]
-            found = free_space(packet.label_map, (size[0], size[1]), self._table, self._geometry)
-            self._last = (packet.index, found)
-        return self._last[1]
 
 
 def describe_mask(packet: Packet, labels: LabelSet, find: FreeSpaceFinder | None = None) -> Event:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError, unknown_name
 from edgeseg.image import Uint8, resize_label_map
+from edgeseg.live.packet import Packet
 
 LONGEST_SIDE = 256
 _LEVEL = 1e-6  # a ray that sinks less never meets the ground
@@ -132,6 +133,33 @@ def free_space(
         columns=tuple(float(part) for part in free),
         columns_m=_ahead(free, borders, rows / columns, geometry),
     )
+
+
+class FreeSpaceFinder:
+    """Finds what is free in results; computes it once for each, however many ask.
+
+    Args:
+        labels: The classes.
+        safe: Names of the classes that are free ground.
+        geometry: How the camera looks at the ground, if known.
+
+    Raises:
+        UsageError: A name is no class.
+    """
+
+    def __init__(self, labels: LabelSet, safe: Sequence[str], geometry: CameraGeometry | None = None) -> None:
+        self._table, self._geometry = safe_table(labels, safe), geometry
+        self._last: tuple[int, FreeSpace] | None = None
+
+    def __call__(self, packet: Packet) -> FreeSpace:
+        """Returns what is free in a valid result."""
+        if packet.label_map is None or packet.image is None:
+            raise ValueError("a result without a mask has no free space")
+        if self._last is None or self._last[0] != packet.index:
+            size = packet.image.shape[:2]
+            found = free_space(packet.label_map, (size[0], size[1]), self._table, self._geometry)
+            self._last = (packet.index, found)
+        return self._last[1]
 
 
 def _largest_region(safe: Uint8) -> tuple[float, tuple[float, float, float, float]]:

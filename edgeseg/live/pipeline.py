@@ -18,53 +18,36 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from edgeseg.errors import OutputError, SourceError
+from edgeseg.errors import SourceError
 from edgeseg.host import temperature, throttling
 from edgeseg.live.capture import Capture, Loss
 from edgeseg.live.device import OneDevice, Replace
-from edgeseg.live.inference import Inference, Wiring
+from edgeseg.live.inference import TICK, Inference, Wiring
 from edgeseg.live.lanes import TwoLanes
 from edgeseg.live.masks import MaskMaker
-from edgeseg.live.outputs.base import Event, Output
+from edgeseg.live.options import RunOptions
+from edgeseg.live.outputs.base import Output
+from edgeseg.live.outputs.group import OutputGroup
 from edgeseg.live.overlay import Overlay
 from edgeseg.live.packet import Handoff, Packet
 from edgeseg.live.sources.base import Source
+from edgeseg.live.stats import LossRecord, RunStats
 from edgeseg.live.timing import StageTimes
+from edgeseg.live.writing import Writer
 from edgeseg.runtime.segmenter import Segmenter
 
-_TICK = 0.05
 _INVALID_EVERY = 0.2
 _FILE_QUEUE = 1  # one more waits to be put: each further frame is 6 MB at 1080p that push the network out of the cache
 _OUTPUT_QUEUE = 1
 _END_SECONDS = 5.0
 _CAPTURE_END_SECONDS = 0.3
 _PROGRESS_EVERY = 0.5
-_LINE_EVERY = 0.2  # nobody reads figures that change faster
 _MOST_LOSSES = 100
 
 Notify = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How a run goes.
-
-    Attributes:
-        frames: End after so many; None for no limit.
-        seconds: End after so many; None for no limit.
-        exit_on_loss: End with an error when the source is lost, instead of waiting for it.
-        legend: Whether the overlay lists the classes.
-    """
-
-    frames: int | None = None
-    seconds: float | None = None
-    exit_on_loss: bool = False
-    legend: bool = False
 
 
 class Pipeline:
@@ -97,19 +80,17 @@ class Pipeline:
         self._source, self._reopen = source, reopen
         self._options = options or RunOptions()
         self._notify, self._progress = notify, progress
-        self._shown_line, self._next_line = "", 0.0
         self._overlay = Overlay(segmenter.labels, legend=self._options.legend)
         self._captured = Handoff(1 if self.live else _FILE_QUEUE, drop=self.live)
         self._results = Handoff(_OUTPUT_QUEUE, drop=False)
-        self._outputs: list[Output] = []
+        self._outputs = OutputGroup((), notify)
         self._over = threading.Event()
         self._ended = ""
         self._failure: BaseException | None = None
         self.times = StageTimes()
-        self.invalid = 0
+        self._told_invalid = 0
         self._losses: deque[Loss] = deque(maxlen=_MOST_LOSSES)
         self._begin = self._wall = 0.0
-        self._stopped_outputs: list[str] = []
         self._capture: Capture | None = None
         self._output_thread: threading.Thread | None = None
         wiring = Wiring(
@@ -121,26 +102,30 @@ class Pipeline:
             masks=masks or MaskMaker(),
         )
         self._inference = _inference(segmenter, replace, wiring)
+        self._writer = self._new_writer()
 
     @property
     def frames(self) -> int:
         """Masks so far."""
         return self._inference.frames
 
-    def run(self, outputs: Sequence[Output]) -> dict[str, Any]:
+    def run(self, outputs: Sequence[Output], until: Callable[[], str] = str) -> RunStats:
         """Runs until the source ends, a limit is reached, or `stop` is called. Closes the outputs.
 
         Args:
             outputs: Where results go.
+            until: Asked every few hundredths of a second; a word ends the run, and becomes the stats' `ended`.
 
         Returns:
-            The stats; see `stats`.
+            The run's figures.
 
         Raises:
             EdgesegError: The source was lost for good, a picture is broken, or inference failed. `stats` still works.
         """
-        self._outputs = list(outputs)
+        self._outputs = OutputGroup(outputs, self._notify)
+        self._writer = self._new_writer()
         self._begin = time.monotonic()
+        self._outputs.begin(self.stats)
         self._capture = Capture(
             self._source,
             self._reopen,
@@ -155,7 +140,10 @@ class Pipeline:
         self._inference.start()
         self._output_thread.start()
         try:
-            self._supervise()
+            self._supervise(until)
+        except BaseException as error:  # Ctrl-C, for one
+            self.stop(type(error).__name__)
+            raise
         finally:
             self._over.set()
             self._wall = time.monotonic() - self._begin
@@ -193,107 +181,76 @@ class Pipeline:
         dropped = self._capture.dropped if self._capture else 0
         return f"{self.fps():.1f} fps  {invoke:.1f} ms net  {whole:.1f} ms from camera to mask  {dropped} dropped"
 
-    def stats(self) -> dict[str, Any]:
-        """Returns the figures of the run so far, as `--stats` writes them."""
+    def stats(self) -> RunStats:
+        """Returns the figures of the run so far."""
         capture = self._capture
         now = time.monotonic()
-        return {
-            "frames": self.frames,
-            "dropped": capture.dropped if capture else 0,
-            "invalid": self.invalid,
-            "reconnects": capture.reconnects if capture else 0,
-            "fps": self.fps(),
-            "wall_s": self._wall or now - self._begin,
-            "stages_ms": self.times.summary(),
-            "ended": self._ended or "running",
-            "losses": [
-                {"at_s": loss.at - self._begin, "lasted_s": loss.lasted, "reason": loss.reason}
-                for loss in tuple(self._losses)
-            ],
-            "source": self._source_name,
-            "frame_size": list(self._inference.frame_size),
-            "model": self._inference.segmenter.name,
-            "delegate": self._inference.segmenter.delegate,
-            "delegate_failures": self._inference.failures,
-            "threads": self._inference.segmenter.threads,
-            "outputs_stopped": list(self._stopped_outputs),
-            "temperature_c": temperature(),
-            "throttling": throttling(),
-        }
+        losses = (
+            LossRecord(at_s=at.at - self._begin, lasted_s=at.lasted, reason=at.reason) for at in tuple(self._losses)
+        )
+        inference = self._inference
+        return RunStats(
+            frames=self.frames,
+            dropped=capture.dropped if capture else 0,
+            invalid=self._writer.invalid + self._told_invalid,
+            reconnects=capture.reconnects if capture else 0,
+            fps=self.fps(),
+            wall_s=self._wall or now - self._begin,
+            stages_ms=self.times.summary(),
+            ended=self._ended or "running",
+            losses=tuple(losses),
+            source=self._source_name,
+            frame_size=inference.frame_size,
+            model=inference.segmenter.name,
+            delegate=inference.segmenter.delegate,
+            delegate_failures=inference.failures,
+            threads=inference.segmenter.threads,
+            outputs_stopped=tuple(self._outputs.stopped),
+            temperature_c=temperature(),
+            throttling=throttling(),
+            stuck=bool(self._wall) and self.stuck,
+        )
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self.stop(f"error: {error}")
 
+    def _new_writer(self) -> Writer:
+        return Writer(
+            self._results,
+            self._inference,
+            self._outputs,
+            overlay=self._overlay,
+            times=self.times,
+            loss=lambda: self._capture.loss if self._capture is not None else None,
+            line=self.line,
+        )
+
     def _output(self) -> None:
         """Writes results until there are no more, then closes the outputs, on the thread that alone uses them."""
         try:
-            self._write_all()
+            self._writer.write_all(self.stop)
         except BaseException as error:  # of whatever kind: the run must not seem to have gone well
             self._fail(error)
         finally:
             self._results.close()
-            self._broadcast({"event": "end", "ended": self._ended or self._natural_end()})
-            for output in self._outputs:
-                output.close()
+            self._outputs.event({"event": "end", "ended": self._ended or self._natural_end()})
+            self._outputs.close()
 
-    def _write_all(self) -> None:
-        while True:
-            packet = self._results.get(_TICK)
-            if packet is None:
-                if self._results.finished:
-                    return
-                continue
-            if packet.lane is not None:
-                self._inference.finish(packet)
-            loss = self._capture.loss if self._capture is not None else None
-            if packet.valid and loss is not None:
-                packet.valid, packet.reason, packet.label_map = False, loss.reason, None
-                self.invalid += packet.image is not None
-            self._render(packet)
-            for output in list(self._outputs):
-                self._write(output, packet)
-            if packet.valid:
-                self.times.add(shown=time.monotonic() - packet.captured)
-            if packet.image is not None:
-                self._inference.recycle(packet)
-
-    def _render(self, packet: Packet) -> None:
-        if not any(output.wants_overlay for output in self._outputs):
-            return
-        if not packet.valid:
-            packet.overlay = self._overlay.lost(f"NO PICTURE: {packet.reason}")
-        elif packet.image is not None and packet.label_map is not None:
-            start = time.monotonic()
-            if start >= self._next_line:
-                self._shown_line, self._next_line = self.line(), start + _LINE_EVERY
-            packet.overlay = self._overlay.render(packet.image, packet.label_map, self._shown_line)
-            self.times.add(render=time.monotonic() - start)
-
-    def _write(self, output: Output, packet: Packet) -> None:
-        try:
-            output.write(packet)
-        except OutputError as error:
-            self._outputs.remove(output)
-            self._stopped_outputs.append(str(error))
-            self._notify(f"{error}; the run goes on without it")
-            self._broadcast({"event": "output_stopped", "output": output.name, "reason": str(error)})
-            output.close()
-        if getattr(output, "closed", False):
-            self.stop("window closed")
-
-    def _supervise(self) -> None:
+    def _supervise(self, until: Callable[[], str]) -> None:
         capture = self._capture
         assert capture is not None
         next_invalid = next_progress = 0.0
-        while not self._over.wait(_TICK):
+        while not self._over.wait(TICK):
             capture.watch()
             self._inference.watch()
             now = time.monotonic()
             if now >= next_progress:
                 next_progress = now + _PROGRESS_EVERY
                 self._progress(self.line())
-            if capture.failure is not None:
+            if word := until():
+                self.stop(word)
+            elif capture.failure is not None:
                 self._fail(capture.failure)
             elif capture.loss is not None and self._options.exit_on_loss:
                 self._fail(SourceError(f"source lost: {capture.loss.reason}"))
@@ -313,21 +270,16 @@ class Pipeline:
         packet = Packet(np.empty(0, np.uint8), np.empty((0, 0), np.uint8))
         packet.valid, packet.reason, packet.captured, packet.ready = False, reason, now, now
         if self._results.offer(packet):
-            self.invalid += 1
+            self._told_invalid += 1
 
     def _on_loss(self, loss: Loss) -> None:
         self._losses.append(loss)
         self._notify(f"source lost: {loss.reason}; masks are invalid until it is back")
-        self._broadcast({"event": "lost", "valid": False, "reason": loss.reason})
+        self._outputs.event({"event": "lost", "valid": False, "reason": loss.reason})
 
     def _on_return(self, loss: Loss) -> None:
         self._notify(f"source back after {loss.lasted:.1f} s")
-        self._broadcast({"event": "returned", "lasted_s": loss.lasted})
-
-    def _broadcast(self, event: Event) -> None:
-        event = {"event": event["event"], "t": time.monotonic() - self._begin, **event}
-        for output in list(self._outputs):
-            output.event(event)
+        self._outputs.event({"event": "returned", "lasted_s": loss.lasted})
 
 
 def _inference(segmenter: Segmenter, replace: Replace | None, wiring: Wiring) -> Inference:

@@ -15,8 +15,9 @@ from tiny_models import CLASSES, colour_model, picture
 
 from edgeseg.card import LabelSet
 from edgeseg.errors import OutputError, SourceError, UsageError
+from edgeseg.live.options import RunOptions
 from edgeseg.live.outputs.browser import BrowserView, parse_address
-from edgeseg.live.pipeline import Pipeline, RunOptions
+from edgeseg.live.pipeline import Pipeline
 from edgeseg.runtime.segmenter import Segmenter
 
 LABELS = LabelSet.from_names(CLASSES)
@@ -44,7 +45,6 @@ def running():
         segmenter = Segmenter(colour_model(), labels=LABELS)
         view = BrowserView(address, LABELS)
         pipeline = Pipeline(segmenter, camera, away, options=RunOptions())
-        view.stats = pipeline.stats
         thread = threading.Thread(target=pipeline.run, args=([view],))
         thread.start()
         stops.append((pipeline, thread))

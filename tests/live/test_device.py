@@ -155,4 +155,4 @@ def test_an_error_of_any_kind_on_any_thread_ends_the_run_with_that_error(where):
     thread.start()
     thread.join(WAIT)
     assert errors == [where]
-    assert pipeline.stats()["ended"] == f"error: {where}"
+    assert pipeline.stats().ended == f"error: {where}"

@@ -9,8 +9,8 @@ from tiny_models import CLASSES
 
 from edgeseg.card import LabelSet
 from edgeseg.errors import OutputError, UsageError
-from edgeseg.live.describe import FreeSpaceFinder, describe_mask
-from edgeseg.live.free_space import COLUMNS, CameraGeometry, free_space, safe_table
+from edgeseg.live.describe import describe_mask
+from edgeseg.live.free_space import COLUMNS, CameraGeometry, FreeSpaceFinder, free_space, safe_table
 from edgeseg.live.packet import Packet
 
 LABELS = LabelSet.from_names(CLASSES)

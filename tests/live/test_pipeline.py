@@ -11,7 +11,8 @@ from tiny_models import colour_model, picture
 from edgeseg.errors import DataError, OutputError, SourceError
 from edgeseg.live import capture as capture_module
 from edgeseg.live.masks import MaskMaker
-from edgeseg.live.pipeline import Pipeline, RunOptions
+from edgeseg.live.options import RunOptions
+from edgeseg.live.pipeline import Pipeline
 from edgeseg.runtime.segmenter import Segmenter
 
 RED = picture(np.ones((32, 48), int))
@@ -52,7 +53,7 @@ def test_every_frame_of_a_file_in_order():
     assert [index for index, _, _ in notebook.results] == list(range(25))
     assert [int(label_map[0, 0]) for _, _, label_map in notebook.results] == [i % 4 for i in range(25)]
     assert all(valid for _, valid, _ in notebook.results)
-    assert (stats["frames"], stats["dropped"], stats["invalid"], stats["ended"]) == (25, 0, 0, "end of source")
+    assert (stats.frames, stats.dropped, stats.invalid, stats.ended) == (25, 0, 0, "end of source")
     assert notebook.closed_down
     assert edgeseg_threads() == []
 
@@ -67,27 +68,27 @@ def test_frames_limit():
     source = ListSource(frames(50))
     notebook = Notebook()
     stats = make(source, frames=7).run([notebook])
-    assert (stats["ended"], stats["dropped"]) == ("frames", 0)
-    assert stats["frames"] == len(notebook.results) == 7
+    assert (stats.ended, stats.dropped) == ("frames", 0)
+    assert stats.frames == len(notebook.results) == 7
 
 
 def test_seconds_limit():
     stats = make(FakeCamera(RED), seconds=0.3).run([])
-    assert stats["ended"] == "seconds"
-    assert 0.3 <= stats["wall_s"] < 0.8
+    assert stats.ended == "seconds"
+    assert 0.3 <= stats.wall_s < 0.8
 
 
 def test_a_slow_output_makes_a_live_source_drop_frames_and_keeps_masks_fresh():
     notebook = Notebook(pause=0.05)
     stats = make(FakeCamera(RED, fps=200.0), seconds=0.6).run([notebook])
-    assert stats["dropped"] > 20
-    assert len(notebook.results) == stats["frames"] < 20
+    assert stats.dropped > 20
+    assert len(notebook.results) == stats.frames < 20
     assert [index for index, _, _ in notebook.results] == sorted(index for index, _, _ in notebook.results)
-    assert stats["stages_ms"]["end_to_end"]["p50"] < 40  # not the sum of a queue
+    assert stats.stages_ms["end_to_end"]["p50"] < 40  # not the sum of a queue
 
 
 def test_stages_are_all_measured():
-    stages = make(ListSource(frames(10))).run([Notebook(wants_overlay=True)])["stages_ms"]
+    stages = make(ListSource(frames(10))).run([Notebook(wants_overlay=True)]).stages_ms
     for name in ("capture", "preprocess", "invoke", "postprocess", "render", "end_to_end", "shown"):
         assert 0 < stages[name]["p50"] <= stages[name]["p90"] <= stages[name]["p99"]
     assert stages["end_to_end"]["p50"] >= stages["invoke"]["p50"]
@@ -114,11 +115,11 @@ def test_a_lost_camera_is_told_at_once_and_comes_back():
     pipeline.stop("test")
     thread.join()
     stats = pipeline.stats()
-    assert stats["reconnects"] == 1
-    assert stats["losses"][0]["lasted_s"] > 0.2
+    assert stats.reconnects == 1
+    assert stats.losses[0].lasted_s > 0.2
     assert notebook.events[lost]["valid"] is False
     invalid = [i for i, (_, valid, _) in enumerate(notebook.results) if not valid]
-    assert len(invalid) == stats["invalid"] >= 1
+    assert len(invalid) == stats.invalid >= 1
     assert all(label_map is None for _, valid, label_map in notebook.results if not valid)
     assert returned - attempts[2] < 1.0
     assert edgeseg_threads() == []
@@ -139,7 +140,7 @@ def test_a_read_that_never_returns_is_a_loss_within_two_seconds():
     pipeline.stop("test")
     thread.join()
     assert pipeline.stuck
-    assert pipeline.stats()["reconnects"] == 1
+    assert pipeline.stats().reconnects == 1
     hanging.release()
     wait_for(lambda: hanging.closed)
     assert not pipeline.stuck
@@ -179,8 +180,8 @@ def test_two_hundred_losses_leave_no_thread_and_no_open_source(monkeypatch):
     thread.join()
     assert threading.active_count() == before
     assert all(source.closed for source in opened[:-1])
-    assert pipeline.stats()["reconnects"] >= 199
-    assert len(pipeline.stats()["losses"]) <= 100
+    assert pipeline.stats().reconnects >= 199
+    assert len(pipeline.stats().losses) <= 100
 
 
 def test_stop_ends_within_a_second_even_when_the_camera_hangs():
@@ -192,7 +193,7 @@ def test_stop_ends_within_a_second_even_when_the_camera_hangs():
     pipeline.stop("SIGINT")
     thread.join()
     assert time.monotonic() - start < 1.0
-    assert pipeline.stats()["ended"] == "SIGINT"
+    assert pipeline.stats().ended == "SIGINT"
     assert notebook.closed_down
     hanging.release()
 
@@ -212,8 +213,8 @@ def test_an_output_that_fails_is_left_out_and_the_run_goes_on():
     stats = pipeline.run([full, fine])
     assert len(full.results) == 3
     assert full.closed_down
-    assert len(fine.results) == stats["frames"] == 10
-    assert stats["outputs_stopped"] == ["disk full"]
+    assert len(fine.results) == stats.frames == 10
+    assert stats.outputs_stopped == ("disk full",)
     assert "output_stopped" in fine.kinds()
     assert any("disk full" in line for line in told)
 
@@ -228,7 +229,7 @@ def test_a_broken_picture_ends_the_run_with_its_error():
     pipeline = make(Broken(frames(5)))
     with pytest.raises(DataError, match="picture 2"):
         pipeline.run([])
-    assert pipeline.stats()["ended"] == "error: picture 2 is not an image"
+    assert pipeline.stats().ended == "error: picture 2 is not an image"
 
 
 def test_packets_are_used_again():
@@ -307,6 +308,6 @@ def test_the_reported_ages_are_those_that_an_observer_sees():
             ages.append((time.monotonic_ns() - drawn) % (1 << 48) / 1e9)
 
     stats = make(ClockCamera(), seconds=2.0).run([Observer()])
-    assert stats["stages_ms"]["shown"]["mean"] == pytest.approx(np.mean(ages) * 1000, rel=0.03)
-    assert stats["stages_ms"]["shown"]["p50"] == pytest.approx(np.median(ages) * 1000, rel=0.03)
-    assert stats["stages_ms"]["end_to_end"]["p50"] < stats["stages_ms"]["shown"]["p50"]
+    assert stats.stages_ms["shown"]["mean"] == pytest.approx(np.mean(ages) * 1000, rel=0.03)
+    assert stats.stages_ms["shown"]["p50"] == pytest.approx(np.median(ages) * 1000, rel=0.03)
+    assert stats.stages_ms["end_to_end"]["p50"] < stats.stages_ms["shown"]["p50"]

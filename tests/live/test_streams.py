@@ -120,6 +120,6 @@ def test_a_stream_whose_server_goes_and_comes_back(server, how):
     pipeline.stop("test")
     thread.join(20)
     stats = pipeline.stats()
-    assert stats["reconnects"] == 1
-    assert stats["invalid"] >= 1
+    assert stats.reconnects == 1
+    assert stats.invalid >= 1
     assert any(not valid for _, valid, _ in notebook.results)

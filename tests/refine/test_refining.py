@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.cli.refining import open_refiner
 from edgeseg.errors import UsageError
 from edgeseg.postprocess import label_map, probabilities
 from edgeseg.refine.crf import refine
+from edgeseg.refine.refiners import open_refiner
 
 
 def test_probabilities_are_the_softmax_of_upsampled_logits():

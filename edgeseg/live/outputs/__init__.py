@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from edgeseg.live.outputs.base import Event, Output
+from edgeseg.live.outputs.base import Event, Output, OutputContext, OutputKind
 
-__all__ = ["Event", "Output"]
+__all__ = ["Event", "Output", "OutputContext", "OutputKind"]

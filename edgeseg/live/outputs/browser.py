@@ -23,9 +23,10 @@ import numpy as np
 from edgeseg.card import LabelSet
 from edgeseg.errors import OutputError, UsageError
 from edgeseg.image import Uint8, colorize
-from edgeseg.live.outputs.base import Event
+from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.outputs.browser_server import ViewServer, is_loopback
 from edgeseg.live.packet import Packet
+from edgeseg.live.stats import RunStats
 
 PICTURES_PER_SECOND = 15.0
 LONGEST_SIDE = 960
@@ -35,7 +36,7 @@ _HISTORY = 150
 _SHARES_EVERY = 0.25
 
 
-class BrowserView:
+class BrowserView(Output):
     """Serves the view; see `Output`.
 
     Args:
@@ -44,7 +45,6 @@ class BrowserView:
 
     Attributes:
         url: What to open, token included.
-        stats: Gives the run's figures; set it once there is a run.
 
     Raises:
         UsageError: The address cannot be understood.
@@ -57,7 +57,7 @@ class BrowserView:
     def __init__(self, address: str, labels: LabelSet) -> None:
         host, port = parse_address(address)
         self.labels = labels
-        self.stats: Callable[[], dict[str, Any]] = dict
+        self._figures: Callable[[], RunStats] | None = None
         self.token = "" if is_loopback(host) else secrets.token_urlsafe(9)
         try:
             self._server = ViewServer((host, port), self)
@@ -65,6 +65,7 @@ class BrowserView:
             raise OutputError(f"cannot serve on {host}:{port}: {error.strerror}; choose another port") from error
         shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
         self.url = f"http://{shown}:{self._server.server_address[1]}/" + (f"?token={self.token}" if self.token else "")
+        self.announcement = f"browser view: {self.url}"
         self._changed = threading.Condition()
         self._watchers = dict.fromkeys(VIEWS, 0)
         self._pictures: dict[str, tuple[int, bytes]] = {}
@@ -80,6 +81,10 @@ class BrowserView:
         ]
         for thread in self._threads:
             thread.start()
+
+    def begin(self, figures: Callable[[], RunStats]) -> None:
+        """Takes where the page's figures come from."""
+        self._figures = figures
 
     @property
     def wants_overlay(self) -> bool:
@@ -103,9 +108,6 @@ class BrowserView:
             self._pending = {view: picture for view, picture in pictures.items() if picture is not None}
             self._changed.notify_all()
 
-    def event(self, event: Event) -> None:
-        """The state of the last result says it all."""
-
     def close(self) -> None:
         """Ends the server and every stream."""
         with self._changed:
@@ -118,7 +120,7 @@ class BrowserView:
 
     def status(self) -> dict[str, Any]:
         """Returns what the page polls: validity, figures, recent latencies, class shares."""
-        stats = self.stats()
+        stats = self._figures() if self._figures is not None else None
         keys = (
             "frames",
             "dropped",
@@ -133,7 +135,7 @@ class BrowserView:
         return {
             **self._state,
             "latency": [list(pair) for pair in tuple(self._latency)],
-            **{key: stats.get(key) for key in keys},
+            **{key: getattr(stats, key, None) for key in keys},
         }
 
     def pictures(self, view: str) -> Generator[bytes, None, None]:
@@ -223,3 +225,10 @@ def _small(picture: Uint8) -> Uint8:
     if (height, width) == picture.shape[:2]:
         return picture.copy()
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+
+
+def _open(address: str, context: OutputContext) -> Output:
+    return BrowserView(address, context.labels)
+
+
+KIND = OutputKind(open=_open, argument="[HOST:]PORT")

@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 
 from edgeseg.errors import OutputError, UsageError
 from edgeseg.files import ensure_folder
-from edgeseg.live.outputs.base import Event
+from edgeseg.live.describe import describe_mask
+from edgeseg.live.outputs.base import Event, Output, OutputContext, OutputKind
 from edgeseg.live.packet import Packet
 
 Describe = Callable[[Packet], Event]
 """Makes the event of a frame."""
 
 
-class EventLines:
+class EventLines(Output):
     """Writes an event for every mask, and every other event, as one JSON object a line.
 
     Args:
@@ -32,7 +33,6 @@ class EventLines:
     """
 
     name = "events"
-    wants_overlay = False
 
     def __init__(self, destination: str, describe: Describe) -> None:
         self._describe = describe
@@ -88,3 +88,10 @@ class EventLines:
                 raise OutputError(f"events to {self._destination}: {error.strerror or os.strerror(5)}") from error
             except ValueError:
                 return  # closed: the run is over
+
+
+def _open(destination: str, context: OutputContext) -> Output:
+    return EventLines(destination, lambda packet: describe_mask(packet, context.labels, context.find))
+
+
+KIND = OutputKind(open=_open, argument="FILE|udp://HOST:PORT")

@@ -10,13 +10,13 @@ import numpy as np
 from edgeseg.errors import OutputError
 from edgeseg.files import ensure_folder, write_bytes
 from edgeseg.image import resize_label_map
-from edgeseg.live.outputs.base import Event
+from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.packet import Packet
 
 _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # label maps are flat: level 9 saves little and takes ten times as long
 
 
-class LabelFolder:
+class LabelFolder(Output):
     """Writes each valid label map as `<number>[_<name>].png`, class ids, at the source's size, in source order.
 
     Args:
@@ -27,7 +27,6 @@ class LabelFolder:
     """
 
     name = "label maps"
-    wants_overlay = False
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = ensure_folder(folder)
@@ -45,8 +44,9 @@ class LabelFolder:
         write_bytes(self._folder / name, data.tobytes())
         self.written += 1
 
-    def event(self, event: Event) -> None:
-        """Label maps carry no events."""
 
-    def close(self) -> None:
-        """Every file is complete already."""
+def _open(folder: str, context: OutputContext) -> Output:
+    return LabelFolder(folder)
+
+
+KIND = OutputKind(open=_open, argument="DIR")

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from edgeseg.errors import MissingExtraError, OutputError
+from edgeseg.errors import MissingExtraError, OutputError, UsageError
 from edgeseg.live.free_space import COLUMNS, CameraGeometry, FreeSpace
-from edgeseg.live.outputs.base import Event
+from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.packet import Packet
 
 _SYSTEM = 1
@@ -23,7 +23,7 @@ _NOTHING_IN_RANGE = 1  # cm beyond the greatest distance, as the message's defin
 _HEARTBEAT_SECONDS = 1.0
 
 
-class MavlinkOutput:
+class MavlinkOutput(Output):
     """Sends MAVLink messages for every valid mask, and a heartbeat each second; see `Output`.
 
     While the source is lost nothing but the heartbeat is sent: the autopilot's own time-outs then apply.
@@ -40,7 +40,6 @@ class MavlinkOutput:
     """
 
     name = "MAVLink"
-    wants_overlay = False
 
     def __init__(
         self, address: str, find: Callable[[Packet], FreeSpace], geometry: CameraGeometry, farthest: float = 50.0
@@ -78,9 +77,6 @@ class MavlinkOutput:
         except OSError as error:
             raise OutputError(f"MAVLink: {error.strerror or error}") from error
 
-    def event(self, event: Event) -> None:
-        """An autopilot has no use for events."""
-
     def close(self) -> None:
         """Closes the link."""
         self._link.close()
@@ -99,3 +95,12 @@ class MavlinkOutput:
             self._link.mav.obstacle_distance_send(
                 stamp, _LASER, distances, 0, 0, limit, step, -self._geometry.fov / 2 + step / 2, _FRAME_BODY_FRD
             )
+
+
+def _open(address: str, context: OutputContext) -> Output:
+    if context.find is None or context.geometry is None:
+        raise UsageError("MAVLink tells metres to free ground: name its classes, the camera's height and field of view")
+    return MavlinkOutput(address, context.find, context.geometry)
+
+
+KIND = OutputKind(open=_open, argument="udpout:HOST:PORT|/dev/tty,BAUD")

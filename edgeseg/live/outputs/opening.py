@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +10,16 @@ from pathlib import Path
 from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError
 from edgeseg.files import check_apart
-from edgeseg.live.describe import FreeSpaceFinder, describe_mask
-from edgeseg.live.free_space import CameraGeometry
-from edgeseg.live.outputs.base import Output
-from edgeseg.live.outputs.browser import BrowserView
-from edgeseg.live.outputs.events import EventLines
-from edgeseg.live.outputs.labels import LabelFolder
-from edgeseg.live.outputs.mavlink import MavlinkOutput
-from edgeseg.live.outputs.video import VideoRecording
-from edgeseg.live.outputs.window import Window
+from edgeseg.live.free_space import CameraGeometry, FreeSpaceFinder
+from edgeseg.live.outputs import browser, events, labels, mavlink, video, window
+from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.sources import Source, source_files
+from edgeseg.plugins import Registry
+
+_ROBOTS = {"mavlink": mavlink.KIND, "events": events.KIND, "labels": labels.KIND}
+_PEOPLE = {"video": video.KIND, "browser": browser.KIND, "window": window.KIND}
+OUTPUTS = Registry("output", "edgeseg.outputs", {**_ROBOTS, **_PEOPLE}, OutputKind)
+"""What `--output NAME:ARGUMENT` can name. Other packages add to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,26 +27,28 @@ class OutputOptions:
     """Where results go, and what is told of them.
 
     Attributes:
-        record: Video file for the overlay.
-        save_labels: Folder for label maps.
+        record: Video file for the overlay: output "video".
+        save_labels: Folder for label maps: output "labels".
         events: File or udp://HOST:PORT for JSON lines.
-        stats: JSON file for the run's figures.
-        serve: [HOST:]PORT of the browser view.
+        stats: JSON file for the run's figures, written at its end.
+        serve: [HOST:]PORT of the browser view: output "browser".
         window: Whether to show a window.
         mavlink: Address of an autopilot.
+        others: More outputs, each as NAME or NAME:ARGUMENT (see `OUTPUTS`).
         safe: Names of the classes that are free ground; empty if nobody asks for free ground.
         camera_height: Metres above the ground; needs `fov`.
         fov: Horizontal field of view, degrees.
         pitch: Degrees below the horizon; 90 looks straight down.
     """
 
-    record: Path | None = None
-    save_labels: Path | None = None
-    events: str | None = None
-    stats: Path | None = None
+    record: str | os.PathLike[str] | None = None
+    save_labels: str | os.PathLike[str] | None = None
+    events: str | os.PathLike[str] | None = None
+    stats: str | os.PathLike[str] | None = None
     serve: str | None = None
     window: bool = False
     mavlink: str | None = None
+    others: tuple[str, ...] = ()
     safe: tuple[str, ...] = ()
     camera_height: float | None = None
     fov: float | None = None
@@ -60,6 +63,16 @@ class OutputOptions:
             raise UsageError("--mavlink needs --camera-height and --fov: an autopilot wants metres")
 
     @property
+    def wanted(self) -> tuple[tuple[str, str], ...]:
+        """The outputs by name, each with its argument, in the order in which they get results: robots first."""
+        named = (
+            ("mavlink", self.mavlink), ("events", self.events), ("labels", self.save_labels),
+            *((name, argument) for name, _, argument in (other.partition(":") for other in self.others)),
+            ("video", self.record), ("browser", self.serve), ("window", "" if self.window else None),
+        )  # fmt: skip
+        return tuple((name, os.fspath(argument)) for name, argument in named if argument is not None)
+
+    @property
     def geometry(self) -> CameraGeometry | None:
         """How the camera looks at the ground, if that is known."""
         if self.camera_height is None or self.fov is None:
@@ -67,12 +80,12 @@ class OutputOptions:
         return CameraGeometry(height=self.camera_height, fov=self.fov, pitch=self.pitch)
 
 
-def check_outputs(options: OutputOptions, source: str, inputs: Sequence[tuple[str, Path]]) -> None:
+def check_outputs(options: OutputOptions, source: str | None, inputs: Sequence[tuple[str, Path]]) -> None:
     """Proves that nothing would be written over what the run reads, nor two outputs over each other.
 
     Args:
         options: Where results go.
-        source: What the user names as the source.
+        source: What the user names as the source; None for one that reads no files.
         inputs: (what it is, path) of every other file that is read.
 
     Raises:
@@ -80,51 +93,43 @@ def check_outputs(options: OutputOptions, source: str, inputs: Sequence[tuple[st
         SourceError: There is no such source.
         DataError: A folder or glob without pictures.
     """
-    events = options.events if options.events is not None and not options.events.startswith("udp:") else None
-    wanted = (
-        ("the recording", options.record),
-        ("events", None if events is None else Path(events)),
-        ("the figures", options.stats),
-        ("label maps", options.save_labels),
-    )
-    outputs = [(what, path) for what, path in wanted if path is not None]
-    pictures = source_files(source)
+    files = {"events": "events", "labels": "label maps", "video": "the recording"}
+    outputs = [
+        (files[name], Path(argument))
+        for name, argument in options.wanted
+        if name in files and not argument.startswith("udp:")
+    ]
+    if options.stats is not None:
+        outputs.append(("the figures", Path(options.stats)))
+    pictures = [] if source is None else source_files(source)
     check_apart(outputs, [*inputs, *(("what the source reads", path) for path in pictures)])
-    if options.save_labels is not None and not Path(source).is_file():  # they would be pictures of the next run
+    if source is not None and not Path(source).is_file():  # they would be pictures of the next run
         folders = {parent for path in pictures for parent in (path.parent, path.resolve().parent)}
-        check_apart(
-            [("label maps", options.save_labels)], [("the folder of the source's pictures", path) for path in folders]
-        )
+        taken = [("the folder of the source's pictures", path) for path in folders]
+        for output in outputs:
+            if output[0] == "label maps":
+                check_apart([output], taken)
 
 
-def open_outputs(options: OutputOptions, labels: LabelSet, source: Source) -> list[Output]:
+def open_outputs(options: OutputOptions, classes: LabelSet, source: Source) -> list[Output]:
     """Opens outputs, in the order in which they get results: robots first, people last.
 
     Args:
         options: Which.
-        labels: The classes.
+        classes: The classes.
         source: Where the frames come from.
 
     Raises:
         OutputError: One cannot be written.
         UsageError: An address or a class name is wrong.
     """
-    geometry = options.geometry
-    find = FreeSpaceFinder(labels, options.safe, geometry) if options.safe else None
+    kinds = [(OUTPUTS.find(name), argument) for name, argument in options.wanted]
+    find = FreeSpaceFinder(classes, options.safe, options.geometry) if options.safe else None
+    context = OutputContext(labels=classes, live=source.live, fps=source.fps, find=find, geometry=options.geometry)
     outputs: list[Output] = []
     try:
-        if options.mavlink is not None and find is not None and geometry is not None:
-            outputs.append(MavlinkOutput(options.mavlink, find, geometry))
-        if options.events is not None:
-            outputs.append(EventLines(options.events, lambda packet: describe_mask(packet, labels, find)))
-        if options.save_labels is not None:
-            outputs.append(LabelFolder(options.save_labels))
-        if options.record is not None:
-            outputs.append(VideoRecording(options.record, fps=source.fps, live=source.live))
-        if options.serve is not None:
-            outputs.append(BrowserView(options.serve, labels))
-        if options.window:
-            outputs.append(Window())
+        for kind, argument in kinds:
+            outputs.append(kind.open(argument, context))
     except BaseException:
         for output in outputs:
             output.close()

@@ -13,7 +13,7 @@ import cv2
 from edgeseg.errors import OutputError
 from edgeseg.files import ensure_folder
 from edgeseg.image import Uint8
-from edgeseg.live.outputs.base import Event
+from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.packet import Packet
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
@@ -26,7 +26,7 @@ _REPEAT_SHARE = 0.3
 the recording runs short instead of holding up the run."""
 
 
-class VideoRecording:
+class VideoRecording(Output):
     """Writes overlays to a video file.
 
     From a live source the recording keeps real time: a late frame is repeated, an early one left out. From files every
@@ -87,9 +87,6 @@ class VideoRecording:
             self._writer.write(picture)
             self._written += 1
 
-    def event(self, event: Event) -> None:
-        """A recording carries no events."""
-
     def close(self) -> None:
         """Writes the file's index."""
         if self._writer is not None:
@@ -124,3 +121,10 @@ class VideoRecording:
         if not writer.isOpened():
             raise OutputError(f"cannot record to {self._path}: the file cannot be opened for writing")
         self._writer, self._size, self._start, self._last = writer, (height, width), now, now
+
+
+def _open(path: str, context: OutputContext) -> Output:
+    return VideoRecording(path, fps=context.fps, live=context.live)
+
+
+KIND = OutputKind(open=_open, argument="FILE")

@@ -7,7 +7,7 @@ import os
 import cv2
 
 from edgeseg.errors import OutputError
-from edgeseg.live.outputs.base import Event
+from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.packet import Packet
 
 _TITLE = "edgeseg"
@@ -24,7 +24,7 @@ def window_trouble() -> str:
     return ""
 
 
-class Window:
+class Window(Output):
     """Shows overlays in a window; q or Escape ends the run.
 
     Raises:
@@ -37,7 +37,6 @@ class Window:
     def __init__(self) -> None:
         if trouble := window_trouble():
             raise OutputError(f"cannot open a window: {trouble}")
-        self.closed = False
 
     def write(self, packet: Packet) -> None:
         """Shows one picture; see `Output`."""
@@ -45,9 +44,13 @@ class Window:
             cv2.imshow(_TITLE, packet.overlay)
         self.closed = self.closed or cv2.waitKey(1) & 0xFF in _CLOSING_KEYS
 
-    def event(self, event: Event) -> None:
-        """A window carries no events."""
-
     def close(self) -> None:
         """Closes the window."""
         cv2.destroyAllWindows()
+
+
+def _open(argument: str, context: OutputContext) -> Output:
+    return Window()
+
+
+KIND = OutputKind(open=_open, argument="")

@@ -1,13 +1,16 @@
-"""Opening what a user calls `--refine`."""
+"""What `--refine` names: functions that make a label map from class probabilities and a picture."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from edgeseg.image import Float32, Uint8
+import cv2
+import numpy as np
+
+from edgeseg.errors import unknown_name
+from edgeseg.image import Float32, Uint8
+from edgeseg.refine.crf import CrfParams, refine
 
 REFINERS = ("crf",)
 
@@ -24,12 +27,6 @@ def open_refiner(name: str | None, seconds: list[float] | None = None) -> Callab
     """
     if name is None:
         return None
-    import cv2
-    import numpy as np
-
-    from edgeseg.errors import unknown_name
-    from edgeseg.refine.crf import CrfParams, refine
-
     if name not in REFINERS:
         raise unknown_name("refinement", name, REFINERS)
     params = CrfParams()
