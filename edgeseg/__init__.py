@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from edgeseg.card import CalibrationRecord, InputSpec, LabelSet, ModelCard, Recipe, Score, TrainingRecord
+    from edgeseg.card import (
+        AgreementRecord,
+        CalibrationRecord,
+        InputSpec,
+        LabelSet,
+        ModelCard,
+        Recipe,
+        Score,
+        TrainingRecord,
+    )
     from edgeseg.card_file import read_model, write_model
+    from edgeseg.conversion.convert import convert
+    from edgeseg.conversion.network import Conversion
     from edgeseg.data.dataset import Dataset
     from edgeseg.data.layouts import open_dataset
     from edgeseg.errors import (
@@ -43,9 +54,12 @@ if TYPE_CHECKING:
 # === Where each public name lives ===
 _HOMES = {
     "edgeseg.card": (
-        "CalibrationRecord", "InputSpec", "LabelSet", "ModelCard", "Recipe", "Score", "TrainingRecord",
+        "AgreementRecord", "CalibrationRecord", "InputSpec", "LabelSet", "ModelCard", "Recipe", "Score",
+        "TrainingRecord",
     ),
     "edgeseg.card_file": ("read_model", "write_model"),
+    "edgeseg.conversion.convert": ("convert",),
+    "edgeseg.conversion.network": ("Conversion",),
     "edgeseg.data.dataset": ("Dataset",),
     "edgeseg.data.layouts": ("open_dataset",),
     "edgeseg.errors": (
@@ -67,7 +81,9 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AgreementRecord",
     "CalibrationRecord",
+    "Conversion",
     "ConversionError",
     "DataError",
     "Dataset",
@@ -101,6 +117,7 @@ __all__ = [
     "class_iou",
     "colorize",
     "confusion_matrix",
+    "convert",
     "evaluate",
     "miou",
     "open_dataset",

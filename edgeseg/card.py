@@ -9,9 +9,10 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from edgeseg.errors import UsageError, printable, quoted, unknown_name
+from edgeseg.recipes import recipe_row
 
 CARD_FORMAT = 2
 """The newest format of a card that this edgeseg reads. Format 2 tells inputs other than RGB with one mean and std."""
@@ -19,7 +20,6 @@ _LARGEST = 1e9  # of a mean or std: what is made of it must stay a float32
 MOST_CHANNELS = 512
 """As many as OpenCV resizes."""
 
-RecipeName = Literal["int8_ptq", "int8_qat", "int8_weights", "float16", "float32"]
 OutputKind = Literal["logits", "labels"]
 ResizeMode = Literal["stretch", "letterbox"]
 ChannelOrder = Literal["rgb", "bgr", "grey", "as_is"]
@@ -101,6 +101,21 @@ def channels_of(order: ChannelOrder) -> int:
     return 1 if order == "grey" else 3
 
 
+def input_channels(order: str | None, channels: int | None) -> dict[str, Any]:
+    """Returns the `order` and `channels` of an input of which one or both were told; nothing where neither was."""
+    if order is None and channels is None:
+        return {}
+    if order is None:
+        assert channels is not None
+        order = {1: "grey", 3: "rgb"}.get(channels, "as_is")
+    return {"order": order, "channels": channels or channels_of(typing.cast("ChannelOrder", order))}
+
+
+def per_channel_text(value: PerChannel) -> str:
+    """Writes a mean or std as `--mean` and `--std` take it: "127.5", or "123.68,116.78,103.94"."""
+    return ",".join(f"{number:g}" for number in (value if isinstance(value, tuple) else (value,)))
+
+
 def _compact(name: str, value: PerChannel, channels: int) -> PerChannel:
     """Returns one number where all channels have the same, else a tuple of one for each channel."""
     if not isinstance(value, Iterable):
@@ -172,20 +187,15 @@ def voc_color(index: int) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a file was quantized.
+    """How a file was quantized: the name of a row of `edgeseg.recipes`, what comes out, and for which processor."""
 
-    The name is `<weights>[_<how>]`: int8_ptq and int8_qat store weights and activations as int8 (ranges from
-    calibration or learnt in training), int8_weights stores weights as int8 and computes in float, float16 stores
-    weights as float16, float32 changes nothing.
-    """
-
-    name: RecipeName
+    name: str
     output: OutputKind = "logits"
     target: Target = "cpu"
 
     def __post_init__(self) -> None:
+        recipe_row(self.name)
         for kind, value, known in (
-            ("recipe", self.name, RecipeName),
             ("output", self.output, OutputKind),
             ("target", self.target, Target),
         ):
@@ -195,7 +205,7 @@ class Recipe:
     @property
     def is_integer(self) -> bool:
         """Whether all computation is in integers."""
-        return self.name in ("int8_ptq", "int8_qat")
+        return recipe_row(self.name).is_integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +215,21 @@ class CalibrationRecord:
     source: str
     count: int
     digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementRecord:
+    """Which pictures a file was compared with its network on.
+
+    Attributes:
+        source: Where they are from.
+        count: How many.
+        unseen: Whether neither calibration nor tuning saw them.
+    """
+
+    source: str
+    count: int
+    unseen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,10 +275,11 @@ class ModelCard:
         input: How a picture becomes the input.
         labels: The classes.
         recipe: How this file was quantized.
-        calibration: Which pictures set the ranges, for int8_ptq.
+        calibration: Which pictures set the ranges, for recipes that calibrate.
         training: How the weights were trained.
         scores: Measured accuracy of the float weights or of this very file (see `recipe`).
         agreement: Fraction of pixels on which this file and the Keras model it came from give the same class.
+        agreement_on: The pictures of that.
         licence: Terms under which the weights may be used.
         tools: (name, version) of what made the file.
         graph_digest: SHA-256 of the model's bytes without the card; filled in on writing.
@@ -272,6 +298,7 @@ class ModelCard:
     training: TrainingRecord | None = None
     scores: tuple[Score, ...] = ()
     agreement: float | None = None
+    agreement_on: AgreementRecord | None = None
     licence: str = ""
     tools: tuple[tuple[str, str], ...] = ()
     graph_digest: str = ""

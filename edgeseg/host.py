@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -168,3 +169,14 @@ def _number(path: Path) -> float | None:
         return float(_text(path))
     except ValueError:
         return None
+
+
+def tool_versions() -> tuple[tuple[str, str], ...]:
+    """Returns (name, version) of edgeseg and of the packages that make a model, as far as they are installed."""
+    found = []
+    for name in ("edgeseg", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization"):
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)

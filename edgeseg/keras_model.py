@@ -19,6 +19,7 @@ from edgeseg.card import InputSpec, ModelCard
 from edgeseg.card_file import read_model, write_model
 from edgeseg.errors import ModelFileError
 from edgeseg.image import Float32, Uint8, fit, normalise, resize_label_map
+from edgeseg.other_formats import unloadable
 from edgeseg.postprocess import binary_label_map, label_map, probabilities
 
 
@@ -61,8 +62,10 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard | None]:
     _, card = read_model(path)
     try:
         return keras.models.load_model(path, compile=False), card
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # layers' own code runs here and raises what it likes
+        if known := unloadable(path):
+            raise ModelFileError(f"{path} {known}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ModelFileError(
             f"{path} is not a Keras model that can be loaded ({reason}): expected .keras or .h5"
         ) from error

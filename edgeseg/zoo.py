@@ -13,6 +13,9 @@ from typing import Literal
 from edgeseg.card import ModelCard
 from edgeseg.card_file import read_model
 from edgeseg.errors import ModelFileError, unknown_name
+from edgeseg.naming import is_compiled, recipe_in
+from edgeseg.other_formats import other_format
+from edgeseg.recipes import recipe_row
 
 DEFAULT = "aerial"
 """The zoo's model that commands take when none is named."""
@@ -85,6 +88,8 @@ def resolve(model: str | Path | None, *, kind: Kind = "tflite") -> Path:
         if path.name not in names():
             raise unknown_name("model", str(path), names())
         path = zoo_folder() / path.name
+    if found := other_format(path):
+        raise ModelFileError(f"{path} {found}")
     if path.is_dir():
         return _in_folder(path, kind)
     if kind == "tflite" and path.suffix in FLOAT_SUFFIXES:
@@ -98,8 +103,8 @@ def _in_folder(folder: Path, kind: Kind) -> Path:
     if kind == "float":
         candidates = [p for s in FLOAT_SUFFIXES for p in sorted(folder.glob(f"*{s}"))]
     else:
-        candidates = sorted(p for p in folder.glob("*.tflite") if not p.stem.endswith("_edgetpu"))
-        candidates.sort(key=lambda p: "int8_" not in p.stem)
+        candidates = sorted(p for p in folder.glob("*.tflite") if not is_compiled(p))
+        candidates.sort(key=lambda p: (name := recipe_in(p.stem)) == "" or not recipe_row(name).is_integer)
         if kind == "any" and not candidates:
             candidates = [p for s in FLOAT_SUFFIXES for p in sorted(folder.glob(f"*{s}"))]
     if not candidates:

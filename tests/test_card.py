@@ -114,7 +114,7 @@ def edited(**changes) -> str:
         (edited(input={"height": 4, "width": 3, "std": math.nan}), "ModelCard.input: input std nan"),
         (edited(input={"height": 4, "width": 3, "resize": "crop"}), "resize is 'crop', expected one of 'stretch'"),
         (edited(input={"height": 4, "width": 3, "mean": [1, "2", 3]}), "input.mean is str, expected float"),
-        (edited(recipe={"name": "int4"}), "ModelCard.recipe.name is 'int4', expected one of 'int8_ptq'"),
+        (edited(recipe={"name": "int4"}), "ModelCard.recipe: unknown recipe 'int4': .*known: float16"),
         (edited(labels={"names": ["a"], "colors": [[0, 0, 0]]}), "ModelCard.labels: label set with 1 classes"),
         (edited(labels={"names": ["a", "b"], "colors": [[0, 0, 0], [1, 2]]}), "colors has 2 items, expected 3"),
         (edited(labels={"names": "ab", "colors": []}), "ModelCard.labels.names is str, expected a list"),

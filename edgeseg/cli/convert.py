@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgeseg.card import RecipeName
 from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
-from edgeseg.errors import UsageError
+from edgeseg.recipes import recipe_of_flags
 
 
 def command(
@@ -37,6 +37,7 @@ def command(
     mean: Annotated[str | None, typer.Option(help=MEAN_HELP)] = None,
     std: Annotated[str | None, typer.Option(help=STD_HELP)] = None,
     order: OrderOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Write a file that does not choose as its network.")] = False,
     json: JsonOption = None,
 ) -> None:
     """Convert a Keras network to a .tflite file that runs on its own: graph, weights and card in one.
@@ -47,62 +48,44 @@ def command(
       edgeseg convert runs/camvid --float16
       edgeseg convert their_unet.h5 --int8 --calibration pictures/ --labels names.txt
       edgeseg convert their_fcn.h5 --int8 --calibration pictures/ --order bgr --mean 103.94,116.78,123.68 --std 1
+      edgeseg convert any_size.keras --int8 --calibration pictures/ --size 256x320
     """  # noqa: D301
-    recipe_name = chosen_recipe(int8=int8, int8_weights=int8_weights, float16=float16, float32=float32)
+    given = {"--int8": int8, "--int8-weights": int8_weights, "--float16": float16, "--float32": float32}
+    recipe = recipe_of_flags(flag for flag, wanted in given.items() if wanted)
     from edgeseg.cli.quiet import quiet_tensorflow
 
     quiet_tensorflow()
-    from edgeseg.card import Recipe
-    from edgeseg.cli.calibrating import open_calibration_for, spread
-    from edgeseg.cli.models_option import load_float_model
-    from edgeseg.conversion.convert import AGREEMENT_IMAGES, convert
-    from edgeseg.files import check_apart, check_writable, write_bytes
-    from edgeseg.zoo import resolve
+    from edgeseg.conversion.convert import convert
 
-    recipe = Recipe(name=recipe_name, output=output, target=target)  # type: ignore[arg-type]
-    if recipe.target == "edgetpu" and not recipe.is_integer:
-        raise UsageError(f"--target edgetpu with {recipe.name}: the Edge TPU computes in integers only, use --int8")
-    if out is not None:
-        check_writable(out)
-    network, card = load_float_model(
-        model, labels=labels, mean=parse_per_channel("--mean", mean), std=parse_per_channel("--std", std), order=order
-    )
-    spec = card.input
-    if size:
-        from dataclasses import replace
-
-        height, width = parse_size(size)
-        spec = replace(spec, height=height, width=width)
-    pictures = open_calibration_for(card, recipe, calibration, data)
-    if out is not None:
-        read = [("the network", resolve(model, kind="float")), ("the calibration set", Path(calibration or ""))]
-        check_apart([("the converted file", out)], [*read, *(("a calibration picture", p) for p in pictures.files)])
-    count = min(images, pictures.count)
     with progress_bar() as progress:
-        advance = advancing(progress, "calibrating" if recipe.is_integer else "converting")
-        content, converted = convert(
-            network, card, recipe, spread(pictures, count), calibration_source=pictures.record_source, spec=spec,
-            advance=advance, notify=lambda line: console.print(line, soft_wrap=True),
+        done = convert(
+            model, recipe.name, out=out or ".", calibration=calibration, data=data, images=images,
+            size=parse_size(size) if size else None, target=target, output=output,  # type: ignore[arg-type]
+            labels=labels, mean=parse_per_channel("--mean", mean), std=parse_per_channel("--std", std),
+            order=order, force=force,
+            advance=advancing(progress, "calibrating" if recipe.calibrated else "converting"),
+            notify=lambda line: console.print(line, soft_wrap=True, markup=False),
         )  # fmt: skip
-    file = out or Path(f"{converted.name}_{recipe.name}.tflite")
-    write_bytes(file, content)
     console.print(
-        f"{file}: {recipe.name}, {len(content) / 1e6:.2f} MB, agrees with the Keras network on "
-        f"{100 * (converted.agreement or 0):.2f} % of the pixels of {min(AGREEMENT_IMAGES, count)} pictures",
+        f"{done.file}: {recipe.name}, {len(done.content) / 1e6:.2f} MB, agrees with the Keras network on "
+        f"{done.agreement:.2%} of the pixels of {done.agreement_on}",
         soft_wrap=True,
+        markup=False,
     )
-    unmapped = unmapped_on_edgetpu(content) if recipe.target == "edgetpu" else None
+    unmapped = unmapped_on_edgetpu(done.content) if target == "edgetpu" else None
     if unmapped is not None:
         console.print("Edge TPU (predicted): all operators map" if not unmapped else "Edge TPU (predicted) leaves:")
         for line in unmapped:
             console.print(f"  {line}", soft_wrap=True, markup=False)
     emit(
         {
-            "file": str(file),
-            "name": converted.name,
+            "file": str(done.file),
+            "name": done.card.name,
             "recipe": recipe.name,
-            "bytes": len(content),
-            "agreement": converted.agreement,
+            "bytes": len(done.content),
+            "agreement": done.card.agreement,
+            "agreement_on": asdict(done.card.agreement_on) if done.card.agreement_on else None,
+            "warnings": list(done.warnings),
             "unmapped": unmapped,
         },
         json,
@@ -123,14 +106,3 @@ def unmapped_on_edgetpu(content: bytes) -> list[str]:
             remedy = f"; {finding.remedy}" if finding.remedy else ""
             lines.append(f"operator {verdict.index} {name}: {finding.reason}{remedy}")
     return lines
-
-
-def chosen_recipe(*, int8: bool, int8_weights: bool, float16: bool, float32: bool) -> RecipeName:
-    """Returns the recipe of the one flag that is set; int8_ptq if none is."""
-    flags: dict[RecipeName, bool] = {
-        "int8_ptq": int8, "int8_weights": int8_weights, "float16": float16, "float32": float32,
-    }  # fmt: skip
-    chosen = [name for name, wanted in flags.items() if wanted]
-    if len(chosen) > 1:
-        raise UsageError(f"several recipes were given ({', '.join(chosen)}): choose one")
-    return chosen[0] if chosen else "int8_ptq"

@@ -32,45 +32,12 @@ def load_float_model(
         std: Likewise.
         order: Order of its channels; by their number if not given.
     """
-    from dataclasses import replace
-
-    from edgeseg import zoo
-    from edgeseg.card import InputSpec, ModelCard, Recipe
-    from edgeseg.cli.options import input_channels
     from edgeseg.cli.output import console
-    from edgeseg.errors import UsageError
-    from edgeseg.keras_model import load_model
-    from edgeseg.runtime.labels import load_labels, numbered_labels
+    from edgeseg.float_model import open_float_model
 
-    path = zoo.resolve(model, kind="float")
-    network, card = load_model(path)
-    told: dict[str, Any] = {"mean": mean, "std": std, "order": order}
-    if card is not None:
-        return network, replace(card, input=replace(card.input, **{k: v for k, v in told.items() if v is not None}))
-    shape = getattr(network, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or not shape[3]:
-        raise UsageError(f"{path} takes {shape}, expected one input (batch, height, width, channels)")
-    outputs = network.output_shape
-    if not isinstance(outputs, tuple) or len(outputs) != 4:
-        raise UsageError(f"{path} gives {outputs}, expected logits (batch, height, width, classes)")
-    count = max(2, outputs[3])  # one channel tells two classes apart
-    names = load_labels(labels) if labels else numbered_labels(count)
-    if names.num_classes != count:
-        raise UsageError(f"{labels} names {names.num_classes} classes, {path} gives {count}")
-    height, width = shape[1] or 0, shape[2] or 0
-    if not height or not width:
-        raise UsageError(f"{path} takes any input size: save it with a fixed one")
-    spec = InputSpec(
-        height=height, width=width, mean=127.5 if mean is None else mean, std=127.5 if std is None else std,
-        **input_channels(order, shape[3]),
-    )  # fmt: skip
-    console.print(
-        f"{path} has no card: assuming (pixel - {spec.mean}) / {spec.std}, {spec.order}, {names.num_classes} classes"
-    )
-    card = ModelCard(
-        name=f"{path.stem}_{height}x{width}", architecture="", backbone="", output_stride=0,
-        input=spec, labels=names, recipe=Recipe(name="float32"),
-    )  # fmt: skip
+    network, card, notices = open_float_model(model, labels=labels, mean=mean, std=std, order=order)
+    for line in notices:
+        console.print(line, soft_wrap=True, markup=False)
     return network, card
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
-from edgeseg.card import ChannelOrder, PerChannel, channels_of
+from edgeseg.card import PerChannel
 from edgeseg.errors import UsageError
 
 OrderOption = Annotated[
@@ -41,13 +41,3 @@ def parse_per_channel(option: str, text: str | None) -> PerChannel | None:
             f"{option} {text}: expected a number, or one for each channel, such as 123.68,116.78,103.94"
         ) from error
     return values if len(values) > 1 else values[0]
-
-
-def input_channels(order: str | None, channels: int | None) -> dict[str, Any]:
-    """Returns the `order` and `channels` of an input of which one or both were told; nothing where neither was."""
-    if order is None and channels is None:
-        return {}
-    if order is None:
-        assert channels is not None
-        order = {1: "grey", 3: "rgb"}.get(channels, "as_is")
-    return {"order": order, "channels": channels or channels_of(cast("ChannelOrder", order))}

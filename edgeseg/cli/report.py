@@ -102,11 +102,12 @@ def command(
 def model_files(model: str) -> list[Path]:
     """Returns the .tflite files that a user means: one, or all of a model folder or zoo model."""
     from edgeseg import zoo
+    from edgeseg.naming import is_compiled
 
     path = zoo.resolve(model, kind="tflite")
     if Path(model).is_file():
         return [path]
-    return sorted(file for file in path.parent.glob("*.tflite") if not file.stem.endswith("_edgetpu"))
+    return sorted(file for file in path.parent.glob("*.tflite") if not is_compiled(file))
 
 
 def _result(path: Path, card: ModelCard | None, score: Evaluation, speed: Benchmark) -> Result:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeseg.cli.options import OrderOption, input_channels, parse_per_channel, parse_size
+from edgeseg.cli.options import OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, console, emit
 
 
@@ -60,7 +60,7 @@ def command(
     from edgeseg.cli.quiet import quiet_tensorflow
 
     quiet_tensorflow()
-    from edgeseg.card import InputSpec
+    from edgeseg.card import InputSpec, input_channels
     from edgeseg.cli.training_display import run_training
     from edgeseg.training.augmentation import Augmentation
     from edgeseg.training.fit import TrainingOptions

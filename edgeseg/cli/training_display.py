@@ -11,6 +11,7 @@ from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import read_model
 from edgeseg.cli.output import console
 from edgeseg.errors import UsageError
+from edgeseg.host import tool_versions
 
 DEFAULT_BACKBONE = "mobilenetv2_0.5"
 
@@ -97,16 +98,3 @@ def run_training(
         except KeyboardInterrupt:
             console.print(f"stopped; the same command with --resume goes on from {out}")
             raise
-
-
-def tool_versions() -> tuple[tuple[str, str], ...]:
-    """Returns (name, version) of edgeseg and the packages that make a model."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = []
-    for name in ("edgeseg", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization"):
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:
-            continue
-    return tuple(found)

@@ -31,6 +31,7 @@ from edgeseg.image import IMAGE_SUFFIXES, Uint8, read_image
 from edgeseg.synth import aerial
 
 DEFAULT = "synthetic-aerial"
+RENDERED_MORE = 1000
 _TOO_LARGE = 1 << 31
 LEVEL_TOLERANCE = 0.5
 """How far a rendered picture's mean (0-255) may be from the manifest's."""
@@ -46,6 +47,7 @@ class CalibrationSet:
         record_source: What the model's card says about it: the manifest's name, or the folder's.
         licence: Terms of the pictures; empty if unknown.
         files: The pictures, for a set of files.
+        others: Pictures of the same folders that are not in the set, for a manifest of files.
         digests: SHA-256 of each file; empty if they are not pinned.
         seed: The renderer's seed, for a synthetic set.
         size: Height and width of rendered pictures.
@@ -56,6 +58,7 @@ class CalibrationSet:
     record_source: str
     licence: str = ""
     files: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
     digests: tuple[str, ...] = ()
     seed: int = 0
     size: tuple[int, int] = (0, 0)
@@ -75,27 +78,41 @@ class CalibrationSet:
         """Returns the number of pictures."""
         return self.count
 
+    @property
+    def more(self) -> int:
+        """How many pictures of the same source there are beyond the set; a renderer never runs out of them."""
+        return len(self.others) if self.files else RENDERED_MORE
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the pictures are rendered."""
+        return bool(self.rendered)
+
     def __iter__(self) -> Iterator[Uint8]:
-        """Yields every picture in order.
+        """Yields every picture in order; raises what `picture` raises."""
+        return map(self.picture, range(self.count))
+
+    def picture(self, index: int) -> Uint8:
+        """Reads or renders one picture; from `count` on they are of those beyond the set.
 
         Raises:
             DataError: A file is missing, unreadable or not the one that the manifest pins; or the renderer is another.
         """
-        for index, path in enumerate(self.files):
-            if self.digests and path.is_file() and file_digest(path) != self.digests[index]:
+        if self.files:
+            path = (*self.files, *self.others)[index]
+            if index < len(self.digests) and path.is_file() and file_digest(path) != self.digests[index]:
                 raise DataError(
                     f"{path} is not the picture that calibration set {self.record_source} names: get it again"
                 )
-            yield read_image(path)
-        for index in range(self.rendered):
-            image, _ = aerial.render(index, seed=self.seed, height=self.size[0], width=self.size[1])
-            level = float(image.mean())
-            if self.levels and abs(level - self.levels[index]) > LEVEL_TOLERANCE:
-                raise DataError(
-                    f"picture {index} of calibration set {self.record_source} has mean {level:.2f}, expected "
-                    f"{self.levels[index]:.2f}: this is another renderer; use the manifest of this edgeseg"
-                )
-            yield image
+            return read_image(path)
+        image, _ = aerial.render(index, seed=self.seed, height=self.size[0], width=self.size[1])
+        level = float(image.mean())
+        if index < len(self.levels) and abs(level - self.levels[index]) > LEVEL_TOLERANCE:
+            raise DataError(
+                f"picture {index} of calibration set {self.record_source} has mean {level:.2f}, expected "
+                f"{self.levels[index]:.2f}: this is another renderer; use the manifest of this edgeseg"
+            )
+        return image
 
 
 def open_calibration(
@@ -218,7 +235,10 @@ def _from_manifest(path: Path, data: str | os.PathLike[str] | None, size: tuple[
         if missing is not None:
             raise DataError(f"calibration set {name} needs {missing}, which is not there: check the data folder {root}")
         digests = tuple(str(value) for value in manifest["files"].values())
-        return CalibrationSet(record_source=name, licence=licence, files=files, digests=digests)
+        listed = {file.resolve() for file in files}
+        beside = [file for folder in dict.fromkeys(file.parent for file in files) for file in pictures_in(folder)]
+        others = tuple(file for file in beside if file.resolve() not in listed)
+        return CalibrationSet(record_source=name, licence=licence, files=files, others=others, digests=digests)
     if manifest.get("renderer") != aerial.VERSION:
         raise DataError(
             f"calibration set {name} is of renderer {manifest.get('renderer')}, this edgeseg has {aerial.VERSION}: "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from edgeseg.recipes import RECIPES
 from edgeseg.report.figures import percent, three_figures
 from edgeseg.report.results import Result, pareto_front, short_names
 from edgeseg.report.templating import render
@@ -20,14 +21,15 @@ _MAX_LABEL = 36
 
 # === Marks ===
 # Outlines around (0, 0), about equally large to the eye.
-SHAPES = {
-    "int8_ptq": "M0,-6A6,6 0 1,1 0,6A6,6 0 1,1 0,-6Z",
-    "int8_qat": "M0,-7.5L7.5,0L0,7.5L-7.5,0Z",
-    "int8_weights": "M-7,-5.5L7,-5.5L0,7Z",
-    "float16": "M-7,5.5L7,5.5L0,-7Z",
-    "float32": "M-5.5,-5.5H5.5V5.5H-5.5Z",
-    "": "M-6,-2H-2V-6H2V-2H6V2H2V6H-2V2H-6Z",
-}
+_OUTLINES = (
+    "M0,-6A6,6 0 1,1 0,6A6,6 0 1,1 0,-6Z",
+    "M0,-7.5L7.5,0L0,7.5L-7.5,0Z",
+    "M-7,-5.5L7,-5.5L0,7Z",
+    "M-7,5.5L7,5.5L0,-7Z",
+    "M-5.5,-5.5H5.5V5.5H-5.5Z",
+)
+SHAPES = {**dict(zip(RECIPES, _OUTLINES, strict=False)), "": "M-6,-2H-2V-6H2V-2H6V2H2V6H-2V2H-6Z"}
+"""Of each recipe, in the order of their table, and of one that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseg.errors import DelegateError, EdgesegError
+from edgeseg.naming import COMPILED
 from edgeseg.runtime.segmenter import Segmenter
 
 MOST_REOPENINGS = 3
-_COMPILED = "_edgetpu"
 
 
 class Fallback:
@@ -59,7 +59,7 @@ class Fallback:
         if file is None:
             raise DelegateError(
                 f"delegate {self._delegate} failed ({reason}), and {self._model.name} needs it: put the file for the "
-                f"CPU beside it, named {self._model.name.replace(_COMPILED, '')}"
+                f"CPU beside it, named {self._model.name.replace(COMPILED, '')}"
             )
         opened = self._open(file, None)
         opened.invoke()
@@ -73,7 +73,7 @@ def cpu_file(model: Path) -> Path | None:
     Returns:
         The file; None if it was compiled for the Edge TPU and its original is not beside it.
     """
-    if not model.stem.endswith(_COMPILED):
+    if not model.stem.endswith(COMPILED):
         return model
-    original = model.with_name(model.stem.removesuffix(_COMPILED) + model.suffix)
+    original = model.with_name(model.stem.removesuffix(COMPILED) + model.suffix)
     return original if original.is_file() else None

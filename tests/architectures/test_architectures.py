@@ -17,7 +17,7 @@ from edgeseg.architectures.fcn import bilinear_kernel  # noqa: E402
 from edgeseg.architectures.network import NetworkSpec  # noqa: E402
 from edgeseg.architectures.registry import ARCHITECTURES, build_network  # noqa: E402
 from edgeseg.card import InputSpec, Recipe  # noqa: E402
-from edgeseg.conversion.convert import run_converter  # noqa: E402
+from edgeseg.conversion.converter import run_converter  # noqa: E402
 from edgeseg.errors import UsageError  # noqa: E402
 from edgeseg.keras_model import copy_weights  # noqa: E402
 from edgeseg.losses import make_loss  # noqa: E402

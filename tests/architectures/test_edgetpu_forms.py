@@ -27,7 +27,8 @@ def test_all_operators_map_in_one_part_and_labels_are_those_of_the_cpu_file(
 ) -> None:
     import keras
 
-    from edgeseg.conversion.convert import convert
+    from edgeseg.conversion.network import convert_network
+    from edgeseg.conversion.pictures import divide_arrays
 
     spec = NetworkSpec(
         architecture=name, backbone=backbone, num_classes=11, height=height, width=width, output_stride=stride
@@ -40,9 +41,7 @@ def test_all_operators_map_in_one_part_and_labels_are_those_of_the_cpu_file(
     network = build_network(keras, spec, batch_size=1)
     pictures = [aerial.render(i, seed=5, height=height, width=width)[0] for i in range(3)]
     files = {
-        target: convert(
-            network, card, Recipe(name="int8_ptq", target=target), pictures, calibration_source="synthetic"
-        )[0]
+        target: convert_network(network, card, Recipe(name="int8_ptq", target=target), divide_arrays(pictures)).content
         for target in ("cpu", "edgetpu")
     }
     graph = parse_graph(files["edgetpu"])

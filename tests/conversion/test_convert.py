@@ -36,9 +36,15 @@ def trained(meadow: Meadow, small_card: ModelCard, tmp_path_factory: pytest.Temp
 
 
 def convert_it(trained: tuple[Any, ModelCard], images: Any, **recipe: str) -> tuple[bytes, ModelCard]:
-    from edgeseg.conversion.convert import convert
+    return converted(*trained, Recipe(**recipe), [image for image, _ in images])
 
-    return convert(*trained, Recipe(**recipe), [image for image, _ in images], calibration_source="meadow")
+
+def converted(network: Any, card: ModelCard, recipe: Recipe, images: Any, spec: Any = None) -> tuple[bytes, ModelCard]:
+    from edgeseg.conversion.network import convert_network
+    from edgeseg.conversion.pictures import divide_arrays
+
+    done = convert_network(network, card, recipe, divide_arrays(images, "meadow"), spec=spec)
+    return done.content, done.card
 
 
 @pytest.mark.parametrize(
@@ -84,27 +90,21 @@ def test_labels_can_come_out_instead_of_logits(trained: tuple[Any, ModelCard], m
 def test_a_float_operator_left_in_an_int8_file_is_refused_by_name(small_card: ModelCard, meadow: Meadow) -> None:
     import keras
 
-    from edgeseg.conversion.convert import convert
-
     image = keras.Input((64, 96, 3))
     wavy = keras.layers.Lambda(lambda x: keras.ops.sin(x))(keras.layers.Conv2D(3, 3)(image))
     foreign = ModelCard(**{**vars(small_card), "architecture": "", "backbone": ""})
     with pytest.raises(ConversionError, match=r"SIN \(operator \d+\).* stayed float"):
-        convert(
-            keras.Model(image, wavy), foreign, Recipe(name="int8_ptq"), [meadow[0].load(0)[0]], calibration_source="x"
-        )
+        converted(keras.Model(image, wavy), foreign, Recipe(name="int8_ptq"), [meadow[0].load(0)[0]])
 
 
 def test_a_network_made_elsewhere_is_converted_as_it_stands(small_card: ModelCard, meadow: Meadow) -> None:
     import keras
 
-    from edgeseg.conversion.convert import convert
-
     layers = [keras.Input((64, 96, 3)), keras.layers.Conv2D(8, 3, strides=4, padding="same", activation="relu")]
     network = keras.Sequential([*layers, keras.layers.Conv2D(3, 1)])
     foreign = ModelCard(**{**vars(small_card), "architecture": "", "backbone": "", "name": "theirs_64x96"})
     images = [image for image, _ in meadow[0]]
-    content, card = convert(network, foreign, Recipe(name="int8_ptq"), images, calibration_source="meadow")
+    content, card = converted(network, foreign, Recipe(name="int8_ptq"), images)
     assert card.agreement is not None
     assert card.agreement > 0.9
     assert Segmenter(content).output_size == (16, 24)
@@ -116,7 +116,6 @@ def test_for_the_edge_tpu_softmax_and_the_last_upsampling_stay_on_the_host(
 ) -> None:
     import keras
 
-    from edgeseg.conversion.convert import convert
     from edgeseg.tflite.edgetpu.predict import predict
 
     image = keras.Input((64, 96, 3))
@@ -131,7 +130,7 @@ def test_for_the_edge_tpu_softmax_and_the_last_upsampling_stay_on_the_host(
     foreign = ModelCard(**{**vars(small_card), "architecture": "", "backbone": "", "name": "theirs_64x96"})
     images = [image for image, _ in meadow[0]]
     recipe = Recipe(name="int8_ptq", target="edgetpu")
-    content, card = convert(network, foreign, recipe, images, calibration_source="meadow")
+    content, card = converted(network, foreign, recipe, images)
 
     graph = parse_graph(content)
     assert "SOFTMAX" not in {op.op for op in graph.main.operators}
@@ -150,17 +149,14 @@ def test_no_calibration_picture_is_an_error(trained: tuple[Any, ModelCard]) -> N
 
 def test_another_input_size_needs_no_new_training(trained: tuple[Any, ModelCard], meadow: Meadow) -> None:
     from edgeseg.card import InputSpec
-    from edgeseg.conversion.convert import convert
 
     images = [image for image, _ in meadow[0]]
     wide = InputSpec(height=32, width=128)
-    content, card = convert(*trained, Recipe(name="float32"), images, calibration_source="meadow", spec=wide)
+    content, card = converted(*trained, Recipe(name="float32"), images, spec=wide)
     assert (card.input.height, card.input.width, card.name) == (32, 128, "deeplabv3plus_mobilenetv2_0.2_meadow_32x128")
     assert Segmenter(content).output_size == (8, 32)
     with pytest.raises(UsageError, match="nearest is 32x96"):
-        convert(
-            *trained, Recipe(name="float32"), images, calibration_source="meadow", spec=InputSpec(height=40, width=100)
-        )
+        converted(*trained, Recipe(name="float32"), images, spec=InputSpec(height=40, width=100))
 
 
 def test_both_keras_namespaces_build_the_same_function(small_card: ModelCard, meadow: Meadow) -> None:

@@ -16,7 +16,8 @@ from edgeseg.architectures.network import NetworkSpec
 from edgeseg.architectures.registry import build_network
 from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import read_model
-from edgeseg.conversion.convert import convert
+from edgeseg.conversion.network import convert_network
+from edgeseg.conversion.pictures import divide_arrays
 from edgeseg.data.dataset import Dataset
 from edgeseg.image import normalise, read_image, write_image
 from edgeseg.keras_model import KerasSegmenter
@@ -85,7 +86,8 @@ def by_hand(kind: str, network: Any, image: np.ndarray) -> np.ndarray:
 def test_a_file_gives_what_keras_gives(plain, recipe: str, least: float, meadow: Meadow) -> None:
     kind, network = plain
     shown = [image for image, _ in pictures(kind, meadow[0])]
-    content, card = convert(network, card_for(kind), Recipe(name=recipe), shown, calibration_source="meadow")
+    done = convert_network(network, card_for(kind), Recipe(name=recipe), divide_arrays(shown, "meadow"))
+    content, card = done.content, done.card
 
     assert card.agreement is not None
     assert card.agreement >= least

@@ -30,7 +30,7 @@ def files(small_card: ModelCard) -> tuple[bytes, bytes, list[Uint8], ModelCard]:
     import keras
     import tf_keras
 
-    from edgeseg.conversion.convert import run_converter
+    from edgeseg.conversion.converter import run_converter
 
     keras.utils.set_random_seed(0)
     card = replace(small_card, architecture="unet", backbone="resnet18_0.1", output_stride=8)
@@ -48,7 +48,7 @@ def files(small_card: ModelCard) -> tuple[bytes, bytes, list[Uint8], ModelCard]:
 
 
 def run(content: bytes, inputs: Sequence[Any]) -> Any:
-    from edgeseg.conversion.convert import run_file
+    from edgeseg.conversion.converter import run_file
 
     return run_file(content, inputs)
 
@@ -141,7 +141,7 @@ def test_biases_stay_where_the_float_graph_is_another(files: Any) -> None:
     import keras
     import tf_keras
 
-    from edgeseg.conversion.convert import run_converter
+    from edgeseg.conversion.converter import run_converter
 
     keras.utils.set_random_seed(7)
     stranger = build_network(tf_keras, network_spec(card), batch_size=1)

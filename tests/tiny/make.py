@@ -13,7 +13,8 @@ import numpy as np
 from painting import TINY_LABELS, make_photo
 
 from edgeseg.card import InputSpec, ModelCard, Recipe
-from edgeseg.conversion.convert import convert
+from edgeseg.conversion.network import convert_network
+from edgeseg.conversion.pictures import divide_arrays
 from edgeseg.files import write_bytes
 from edgeseg.keras_model import save_model
 
@@ -43,12 +44,10 @@ def main() -> None:
     save_model(Path(__file__).parent / "colours.keras", network, card)
     pictures = [make_photo(HEIGHT, WIDTH)]
     for name in ("float32", "int8_ptq"):
-        content, converted = convert(
-            network, card, Recipe(name=name), pictures, calibration_source="the tests' painted picture"
-        )
+        done = convert_network(network, card, Recipe(name=name), divide_arrays(pictures, "the tests' painted picture"))
         path = Path(__file__).parent / f"{card.name}_{name}.tflite"
-        write_bytes(path, content)
-        print(f"{path}: {len(content)} bytes, agreement {converted.agreement}")
+        write_bytes(path, done.content)
+        print(f"{path}: {len(done.content)} bytes, agreement {done.agreement}")
 
 
 if __name__ == "__main__":

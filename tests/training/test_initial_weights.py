@@ -13,7 +13,7 @@ import pytest
 from edgeseg.architectures.backbones.registry import build_backbone
 from edgeseg.architectures.registry import build_network
 from edgeseg.card import ModelCard
-from edgeseg.conversion.convert import run_converter
+from edgeseg.conversion.converter import run_converter
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.image import fit, normalise

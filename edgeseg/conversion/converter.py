@@ -1,0 +1,105 @@
+"""Running TensorFlow's converter, and checking what it made."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from edgeseg.card import InputSpec, Recipe
+from edgeseg.conversion.ptq import representative
+from edgeseg.errors import ConversionError
+from edgeseg.image import Float32, Uint8
+from edgeseg.recipes import recipe_row
+from edgeseg.runtime.interpreter import Interpreter
+from edgeseg.runtime.quiet import captured_output, telling
+from edgeseg.tflite.cost import flex_operators, float_operators
+from edgeseg.tflite.graph import Graph, Operator
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+import tensorflow as tf
+
+Advance = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+
+def run_converter(
+    network: Any, recipe: Recipe, spec: InputSpec, tensors: Sequence[Uint8], advance: Advance | None = None
+) -> bytes:
+    """Runs TensorFlow's converter with nothing of its log on the screen.
+
+    Raises:
+        ConversionError: It failed; the message is its last error.
+    """
+    with captured_output() as log, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            converter = tf.lite.TFLiteConverter.from_keras_model(network)
+            _configure(converter, recipe, spec, tensors, advance)
+            graph: bytes = converter.convert()
+        except Exception as error:  # the converter raises whatever its C++ parts raise
+            lines = str(error).strip().splitlines()
+            reason = telling(log()) or (lines[-1] if lines else type(error).__name__)
+            raise ConversionError(f"TensorFlow's converter failed on {network.name}: {reason}") from error
+    return graph
+
+
+def _configure(
+    converter: Any, recipe: Recipe, spec: InputSpec, tensors: Sequence[Uint8], advance: Advance | None
+) -> None:
+    row = recipe_row(recipe.name)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if row.weights == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if row.weights == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if row.is_integer:
+
+        def pictures() -> Iterator[list[Float32]]:
+            for done, tensor in enumerate(representative(tensors, spec), 1):
+                yield tensor
+                if advance:
+                    advance(done, len(tensors))
+
+        converter.representative_dataset = pictures
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        if recipe.output == "logits":  # class ids are int32 as they are
+            converter.inference_output_type = tf.int8
+
+
+def run_file(content: bytes, inputs: Sequence[npt.NDArray[Any]]) -> Iterator[list[npt.NDArray[Any]]]:
+    """Runs a `.tflite` file on inputs of its own type without the batch; yields copies of its outputs for each."""
+    interpreter = Interpreter(content, threads=len(os.sched_getaffinity(0)))
+    for picture in inputs:
+        interpreter.view(interpreter.inputs[0])[:] = picture[None]
+        interpreter.invoke()
+        yield [interpreter.view(output).copy() for output in interpreter.outputs]
+
+
+def check_operators(graph: Graph, recipe: Recipe) -> None:
+    """Refuses a graph that the recipe's devices could not run.
+
+    Raises:
+        ConversionError: An integer recipe left float operators, or an operator needs the TensorFlow runtime.
+    """
+    flex = flex_operators(graph)
+    if flex:
+        raise ConversionError(f"{_named(flex)} would need the TensorFlow runtime on the device: build without them")
+    left = float_operators(graph) if recipe.is_integer else []
+    if left:
+        raise ConversionError(
+            f"{recipe.name} was asked for and {_named(left)} stayed float: replace these layers, or use --int8-weights"
+        )
+
+
+def _named(operators: Sequence[Operator]) -> str:
+    names = [f"{op.op} (operator {op.index})" for op in operators]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

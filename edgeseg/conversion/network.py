@@ -1,0 +1,170 @@
+"""One network to one file: the converter, the recipe's refinements, agreement, and what is likely to be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
+from edgeseg.card_file import attach
+from edgeseg.conversion.agreement import ChoicesOf
+from edgeseg.conversion.converter import Advance, check_operators, run_converter
+from edgeseg.conversion.normalisation import doubt_about
+from edgeseg.conversion.pictures import Pictures
+from edgeseg.conversion.ptq import span_input_range, tensors_digest
+from edgeseg.conversion.refinements import REFINEMENTS, Subject
+from edgeseg.conversion.surgery import for_converter, with_output
+from edgeseg.files import digest
+from edgeseg.foreign import normalisation_text
+from edgeseg.host import tool_versions
+from edgeseg.image import Uint8, fit
+from edgeseg.naming import artifact_name, resized_name
+from edgeseg.recipes import recipe_row
+from edgeseg.synth import aerial
+from edgeseg.tflite.graph import parse_graph
+
+Notify = Callable[[str], None]
+"""Called with a line for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What `convert` made.
+
+    Attributes:
+        content: The file's bytes, card included.
+        card: Its card.
+        agreement: Fraction of pixels on which it chooses as its network, on `agreement_on`.
+        agreement_on: The pictures of that, in words.
+        warnings: What is likely to be wrong, in words.
+        file: Where it was written; None if nowhere.
+    """
+
+    content: bytes
+    card: ModelCard
+    agreement: float
+    agreement_on: str
+    warnings: tuple[str, ...] = ()
+    file: Path | None = None
+
+    @property
+    def file_name(self) -> str:
+        """What to call the file."""
+        return artifact_name(self.card.name, self.card.recipe.name)
+
+
+def convert_network(
+    model: Any,
+    card: ModelCard,
+    recipe: Recipe,
+    pictures: Pictures,
+    *,
+    spec: InputSpec | None = None,
+    advance: Advance | None = None,
+    notify: Notify = lambda line: None,
+) -> Conversion:
+    """Converts a network that is loaded, and measures the file; refuses none for its agreement.
+
+    Args:
+        model: A Keras network.
+        card: Its card. Without an architecture in it (a network made elsewhere) the model is converted as it stands.
+        recipe: How to quantize.
+        pictures: Pictures like those the camera will see.
+        spec: Another input than the card's.
+        advance: Called with (done, total) calibration pictures, then steps of refinement.
+        notify: Called with a line about what each refinement brought.
+
+    Raises:
+        ConversionError: The converter failed, or left an operator that the recipe does not allow.
+        UsageError: The input size does not fit the network.
+    """
+    spec = spec or card.input
+    row = recipe_row(recipe.name)
+    network = for_converter(model, card, spec, recipe)
+    tensors = [fit(image, spec) for image in pictures.calibration] if row.calibrated else []
+    if row.calibrated:
+        span_input_range(tensors)
+    graph = run_converter(with_output(network, recipe), recipe, spec, tensors, advance)
+    check_operators(parse_graph(graph), recipe)
+    record = CalibrationRecord(source=pictures.source, count=len(tensors), digest=tensors_digest(tensors))
+    converted = replace(
+        card,
+        input=spec,
+        recipe=recipe,
+        calibration=record if row.calibrated else None,
+        scores=(),
+        name=resized_name(card.name, (card.input.height, card.input.width), (spec.height, spec.width)),
+        tools=tool_versions(),
+    )
+    graph = refined(graph, network, converted, pictures, tensors, advance, notify)
+    choices = ChoicesOf(network, spec, pictures.unseen)
+    agreement = choices.agreement(attach(graph, converted))
+    converted = replace(
+        converted, agreement=round(agreement, 6), agreement_on=pictures.record, graph_digest=digest(graph)
+    )
+    return Conversion(
+        content=attach(graph, converted),
+        card=converted,
+        agreement=agreement,
+        agreement_on=pictures.description,
+        warnings=doubts(model, converted, choices, pictures),
+    )
+
+
+def refined(
+    graph: bytes,
+    network: Any,
+    card: ModelCard,
+    pictures: Pictures,
+    tensors: Sequence[Uint8],
+    advance: Advance | None,
+    notify: Notify,
+) -> bytes:
+    """Applies a recipe's refinements, each kept only if it helps on pictures that calibration did not see."""
+    names = recipe_row(card.recipe.name).refinements
+    if not names:
+        return graph
+    reference = run_converter(with_output(network, card.recipe), Recipe(name="float32"), card.input, [])
+    choices = ChoicesOf(network, card.input, pictures.choosing)
+    agreement = choices.agreement(attach(graph, card))
+    for name in names:
+        subject = Subject(
+            file=graph, reference=reference, tensors=tensors, spec=card.input, advance=advance or (lambda *_: None)
+        )
+        better, what = REFINEMENTS[name](subject)
+        now = choices.agreement(attach(better, card))
+        if now > agreement:
+            notify(f"{what}: {now:.2%} agreement, {agreement:.2%} before")
+            graph, agreement = better, now
+        else:
+            notify(f"{name} are left as the converter set them: tuning brought no gain ({now:.2%} agreement)")
+    return graph
+
+
+def doubts(model: Any, card: ModelCard, choices: ChoicesOf, pictures: Pictures) -> tuple[str, ...]:
+    """Says what is likely to be wrong with a conversion that went through."""
+    lines = []
+    kind = trained_on(card)
+    if pictures.synthetic and kind != aerial.NAME:
+        lines.append(
+            f"the pictures are synthetic, the network was trained on {kind}: name pictures of its own kind with "
+            "--calibration, agreement on these says little"
+        )
+    blindness = choices.blindness(card.labels)
+    doubt = doubt_about(model, card.input, pictures.unseen) if not card.architecture else ""
+    if doubt:
+        lines.append(doubt)
+    elif blindness:
+        told = "" if card.architecture else f", and {normalisation_text(card.input)} may not be it"
+        lines.append(
+            f"the Keras network is blind on these pictures: {blindness}; they are not of its kind, or its input is "
+            f"normalised in another way (--mean, --std){told}"
+        )
+    return tuple(lines)
+
+
+def trained_on(card: ModelCard) -> str:
+    """Returns the name of the data set that a network was trained on, as far as its card tells."""
+    return card.training.dataset.split("/")[0] if card.training else "unknown pictures"

@@ -1,0 +1,94 @@
+"""The recipes: how a network becomes a file, one row each. All that depends on a recipe is read here.
+
+A row says what the recipe needs, what the converter is asked for, what refines the file afterwards, and what must hold
+of it in the end. `conversion/` carries it out, knowing none of the names; so another recipe is another row, and a new
+kind of refinement a function in `conversion/refinements.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeseg.errors import UsageError, unknown_name
+
+Number = Literal["int8", "float16", "float32"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeRow:
+    """One recipe.
+
+    Attributes:
+        name: `<weights>[_<how>]`, as cards and file names have it.
+        flags: What asks for it on the command line.
+        summary: What it is, in a few words.
+        weights: How weights are stored.
+        activations: What the network computes in; "int8" leaves no float operator.
+        calibrated: Whether calibration pictures set the ranges of its activations.
+        trained: Whether it needs training with a data set.
+        refinements: What happens to the file behind the converter, in order; each is kept only if it brings the file
+            nearer to the network, on pictures that neither calibration nor tuning saw.
+        lowest_agreement: Fraction of pixels on which the file must choose as the network that it came from.
+    """
+
+    name: str
+    flags: tuple[str, ...]
+    summary: str
+    weights: Number
+    activations: Number = "float32"
+    calibrated: bool = False
+    trained: bool = False
+    refinements: tuple[str, ...] = ()
+    lowest_agreement: float = 0.9
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether all computation is in integers."""
+        return self.activations == "int8"
+
+
+_ROWS = (
+    RecipeRow(
+        name="int8_ptq", flags=("--int8",), summary="all integer, ranges from calibration pictures",
+        weights="int8", activations="int8", calibrated=True, refinements=("ranges and biases",),
+    ),
+    RecipeRow(
+        name="int8_qat", flags=("--int8", "--qat"), summary="all integer, weights trained to it",
+        weights="int8", activations="int8", calibrated=True, trained=True, refinements=("ranges and biases",),
+    ),
+    RecipeRow(
+        name="int8_weights", flags=("--int8-weights",), summary="integer weights, float computation", weights="int8",
+    ),
+    RecipeRow(
+        name="float16", flags=("--float16",), summary="half-precision weights, float computation", weights="float16",
+    ),
+    RecipeRow(name="float32", flags=("--float32",), summary="no quantization", weights="float32"),
+)  # fmt: skip
+RECIPES = {row.name: row for row in _ROWS}
+"""The table, its default first."""
+
+
+def recipe_row(name: str) -> RecipeRow:
+    """Returns a recipe's row.
+
+    Raises:
+        UsageError: There is no such recipe.
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]
+
+
+def recipe_of_flags(flags: Iterable[str]) -> RecipeRow:
+    """Returns the simplest recipe that some flags ask for; the default if there are none.
+
+    Raises:
+        UsageError: They belong to several recipes.
+    """
+    given = set(flags)
+    fitting = [row for row in RECIPES.values() if given <= set(row.flags)]
+    if not fitting:
+        raise UsageError(f"several recipes were given ({', '.join(sorted(given))}): choose one")
+    return min(fitting, key=lambda row: len(row.flags))

@@ -1,0 +1,98 @@
+"""Recipes are data: one table, read everywhere, and another row is another recipe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_networks import colour_network
+
+import edgeseg
+from edgeseg.card import Recipe
+from edgeseg.card_file import detach
+from edgeseg.data.dataset import Dataset
+from edgeseg.errors import UsageError
+from edgeseg.naming import artifact_name, recipe_in
+from edgeseg.recipes import RECIPES, RecipeRow, recipe_of_flags
+
+PACKAGE = Path(edgeseg.__file__).parent
+
+
+def test_no_other_module_knows_a_recipe_by_its_name() -> None:
+    names = "|".join(name for name in RECIPES if name.startswith("int8"))
+    knowing = [
+        f"{path.relative_to(PACKAGE)}: {line.strip()}"
+        for path in PACKAGE.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if re.search(rf"""(==|!=|\\bin\\b)[^#]*["']({names})["']""", line)
+        or (re.search(r"\.name (==|!=|in) ", line) and re.search(r"recipe", line))
+    ]
+    assert knowing == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ([], "int8_ptq"), (["--int8"], "int8_ptq"), (["--int8", "--qat"], "int8_qat"), (["--qat"], "int8_qat"),
+        (["--float16"], "float16"), (["--int8-weights"], "int8_weights"), (["--float32"], "float32"),
+    ],
+)  # fmt: skip
+def test_flags_choose_a_recipe(flags: list[str], name: str) -> None:
+    assert recipe_of_flags(flags).name == name
+
+
+def test_flags_of_two_recipes_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"several recipes were given \(--float16, --int8\): choose one"):
+        recipe_of_flags(["--int8", "--float16"])
+
+
+def test_another_row_is_another_recipe(meadow: tuple[Dataset, Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
+    """int8 as the converter alone makes it: no line of code but its row."""
+    plain = RecipeRow(
+        name="int8_plain", flags=("--int8-plain",), summary="not refined", weights="int8", activations="int8",
+        calibrated=True,
+    )  # fmt: skip
+    monkeypatch.setitem(RECIPES, plain.name, plain)
+    lines: list[str] = []
+    pictures = [image for image, _ in meadow[0]]
+    done = edgeseg.convert(colour_network(), "int8_plain", calibration=pictures, notify=lines.append)
+    assert not any("tun" in line for line in lines)
+    assert done.agreement > 0.95
+    card = detach(done.content)
+    assert card == done.card
+    assert card is not None
+    assert card.recipe == Recipe(name="int8_plain")
+    assert card.recipe.is_integer
+    assert recipe_in(Path(done.file_name).stem) == "int8_plain"
+
+
+def test_a_recipe_that_needs_training_is_not_replaced_by_another(tmp_path: Path) -> None:
+    """It fell through to int8 weights with float computation."""
+    with pytest.raises(UsageError, match="int8_qat needs quantization-aware training"):
+        edgeseg.convert(colour_network(), "int8_qat", calibration="synthetic:1")
+    with pytest.raises(UsageError, match="unknown recipe 'int8_qta': did you mean int8_qat"):
+        edgeseg.convert(colour_network(), "int8_qta")
+
+
+def test_the_card_tells_what_made_the_file(meadow: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    pictures = [image for image, _ in meadow[0]]
+    done = edgeseg.convert(colour_network(), "float16", calibration=pictures, out=tmp_path)
+    assert dict(done.card.tools).keys() >= {"tensorflow", "keras", "tf_keras"}
+    assert done.card.recipe.name == "float16"
+    assert done.file == tmp_path / artifact_name("colours_64x96", "float16")
+    assert done.file.read_bytes() == done.content
+    assert done.card.agreement_on is not None
+    assert (done.card.agreement_on.source, done.card.agreement_on.count) == ("pictures given", 1)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "network"])
+def test_a_model_may_be_named_in_any_way(kind: str, tiny_keras_model: Path, photo: Any) -> None:
+    from edgeseg.keras_model import load_model
+
+    model = {
+        "folder": tiny_keras_model.parent, "file": str(tiny_keras_model), "network": load_model(tiny_keras_model)[0],
+    }[kind]  # fmt: skip
+    done = edgeseg.convert(model, "float32", calibration=[photo])
+    assert done.agreement == 1
