@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, UsageError
 from edgeseg.metrics import boundary_f, class_dice, class_iou, confusion_matrix, miou, pixel_accuracy
 
 # One pixel of class 0 is taken for class 1; the last pixel is ignored.
@@ -67,6 +67,20 @@ def test_what_cannot_be_compared_is_told(truth, predicted, message: str) -> None
         confusion_matrix(np.array(truth), np.array(predicted), 2)
 
 
+def test_ids_are_whole_numbers_or_truth_values() -> None:
+    yes = np.array([True, False])
+    assert confusion_matrix(yes, yes, 2).tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(UsageError, match="the truth holds float64"):
+        confusion_matrix(np.zeros(2), np.zeros(2, int), 2)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3), (2, 2, 2), (0, 0)])
+def test_what_is_no_confusion_matrix_is_refused(shape: tuple[int, ...]) -> None:
+    for score in (class_iou, class_dice, miou, pixel_accuracy):
+        with pytest.raises(UsageError, match=r"expected \(classes, classes\)"):
+            score(np.ones(shape, np.int64))
+
+
 MAPS = hnp.arrays(np.uint8, (5, 7), elements=st.sampled_from([0, 1, 2, 3, 255]))
 
 
@@ -117,3 +131,37 @@ def test_boundary_f_counts_by_hand() -> None:
 def test_boundary_f_of_an_absent_class() -> None:
     assert math.isnan(boundary_f(square(10), square(10), 7))
     assert boundary_f(square(10), np.zeros((32, 32), np.uint8), 1) == 0.0
+
+
+def band(first: int, last: int, size: int = 32) -> np.ndarray:
+    mask = np.zeros((size, size), np.uint8)
+    mask[:, first : last + 1] = 1
+    return mask
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["columns", "rows"])
+@pytest.mark.parametrize(
+    ("predicted", "tolerance", "score"),
+    [
+        (band(12, 18), 2, 1.0),  # both boundaries, at 10 and 20, are 2 off
+        (band(13, 17), 2, 0.0),  # 3 off, one to either side
+        (band(13, 17), 3, 1.0),
+        (band(10, 19), 0, 1 / 2),  # a boundary is one pixel thick
+        (band(11, 20), 0, 1 / 2),
+    ],
+)
+def test_a_boundary_is_matched_within_the_tolerance_on_both_sides(predicted, tolerance, score, turned) -> None:
+    truth = band(10, 20)
+    if turned:
+        truth, predicted = truth.T.copy(), predicted.T.copy()
+    assert boundary_f(truth, predicted, 1, tolerance) == score
+
+
+def test_the_tolerance_is_two_pixels_if_not_given() -> None:
+    assert boundary_f(band(10, 20), band(12, 18), 1) == 1
+    assert boundary_f(band(10, 20), band(13, 17), 1) == 0
+
+
+def test_a_boundary_needs_flat_maps() -> None:
+    with pytest.raises(UsageError, match="expected \\(height, width\\)"):
+        boundary_f(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 2), np.uint8), 1)

@@ -3,8 +3,8 @@
     python tests/mutation/mutants.py edgeseg/metrics.py ...    all of `TESTS` if none is named
 
 What survives shows where tests cannot fail. Mutants are: a comparison's boundary or sense, another arithmetic, bit or
-boolean operator, a constant (a number plus one, the other truth value, another string), a negated condition, a sign or
-a `not` left out, a statement left out, None returned. Messages (f-strings, and what is raised) and annotations stay.
+boolean operator, a constant (a number plus one, the other truth value, a string cut short), a negated condition, a sign
+or a `not` left out, a statement left out, None returned. Messages (f-strings, and what is raised) and annotations stay.
 
 Each mutant runs in a process forked from one that has imported pytest and the heavy libraries, on a copy of the
 checkout, so that processes that the tests start see the mutant too. `survivors.txt` tells of each known survivor why no
@@ -33,8 +33,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS: dict[str, tuple[str, ...]] = {
-    "edgeseg/postprocess.py": ("tests/test_postprocess.py",),
-    "edgeseg/metrics.py": ("tests/test_metrics.py",),
+    "edgeseg/postprocess.py": ("tests/test_postprocess.py", "tests/test_entries.py"),
+    "edgeseg/metrics.py": ("tests/test_metrics.py", "tests/test_entries.py"),
     "edgeseg/files.py": ("tests/test_files.py",),
     "edgeseg/losses.py": ("tests/test_losses.py",),
     "edgeseg/card.py": ("tests/test_card.py", "tests/test_card_file.py"),
@@ -119,12 +119,16 @@ def _changes(parent: ast.AST, where: str) -> Iterator[tuple[Any, Any, Any, ast.A
                 inside = f"{where}.{child.name}".lstrip(".")
             for new in (*_expressions(child), *_statements(child)):
                 yield place, key, child, new, inside
-            if not isinstance(child, ast.Raise):
+            if not isinstance(child, ast.Raise) and not _is_negative_number(child):
                 yield from _changes(child, inside)
 
 
 def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_negative_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant)
 
 
 def _expressions(node: ast.AST) -> Iterator[ast.AST]:
@@ -147,7 +151,7 @@ def _expressions(node: ast.AST) -> Iterator[ast.AST]:
         elif isinstance(node.value, int | float):
             yield ast.Constant(node.value + 1)
         elif isinstance(node.value, str | bytes) and node.value:
-            yield ast.Constant(node.value + ("X" if isinstance(node.value, str) else b"X"))
+            yield ast.Constant(node.value[:-1])
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
