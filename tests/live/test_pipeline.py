@@ -36,7 +36,7 @@ def in_background(pipeline, outputs):
     return thread
 
 
-def wait_for(condition, seconds=5.0):
+def wait_for(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -75,16 +75,32 @@ def test_frames_limit():
 def test_seconds_limit():
     stats = make(FakeCamera(RED), seconds=0.3).run([])
     assert stats.ended == "seconds"
-    assert 0.3 <= stats.wall_s < 0.8
+    assert stats.wall_s >= 0.3
 
 
 def test_a_slow_output_makes_a_live_source_drop_frames_and_keeps_masks_fresh():
-    notebook = Notebook(pause=0.05)
-    stats = make(FakeCamera(RED, fps=200.0), seconds=0.6).run([notebook])
-    assert stats.dropped > 20
-    assert len(notebook.results) == stats.frames < 20
-    assert [index for index, _, _ in notebook.results] == sorted(index for index, _, _ in notebook.results)
-    assert stats.stages_ms["end_to_end"]["p50"] < 40  # not the sum of a queue
+    """The output is stuck in the first result while the camera gives 60: a handful waits, the newest among it."""
+    may_go_on = threading.Event()
+
+    class Stuck(Notebook):
+        def write(self, packet):
+            assert may_go_on.wait(30)
+            super().write(packet)
+
+    camera = FakeCamera(RED, count=60, then="hang", fps=2000.0)
+    stuck = Stuck()
+    pipeline = make(camera)
+    thread = in_background(pipeline, [stuck])
+    wait_for(lambda: camera.given == 60 and pipeline.stats().dropped >= 55)
+    may_go_on.set()
+    wait_for(lambda: stuck.results and stuck.results[-1][0] == 59)
+    pipeline.stop("test")
+    thread.join()
+    camera.release()
+    stats = pipeline.stats()
+    seen = [index for index, valid, _ in stuck.results if valid]
+    assert seen == sorted(seen)
+    assert len(seen) == stats.frames == 60 - stats.dropped <= 5
 
 
 def test_stages_are_all_measured():
@@ -116,35 +132,33 @@ def test_a_lost_camera_is_told_at_once_and_comes_back():
     thread.join()
     stats = pipeline.stats()
     assert stats.reconnects == 1
-    assert stats.losses[0].lasted_s > 0.2
+    assert stats.losses[0].lasted_s >= sum(capture_module.BACK_OFF_SECONDS[:2])
     assert notebook.events[lost]["valid"] is False
     invalid = [i for i, (_, valid, _) in enumerate(notebook.results) if not valid]
     assert len(invalid) == stats.invalid >= 1
     assert all(label_map is None for _, valid, label_map in notebook.results if not valid)
-    assert returned - attempts[2] < 1.0
+    assert len(attempts) == 3
+    assert returned >= attempts[2]
     assert edgeseg_threads() == []
 
 
-def test_a_read_that_never_returns_is_a_loss_within_two_seconds():
+def test_a_read_that_never_returns_is_a_loss(monkeypatch):
+    monkeypatch.setattr(capture_module, "SILENCE_SECONDS", 0.1)
     hanging = FakeCamera(RED, count=10, then="hang")
     replacement = FakeCamera(RED)
     notebook = Notebook()
     pipeline = make(hanging, lambda: replacement)
-    start = time.monotonic()
     thread = in_background(pipeline, [notebook])
-    wait_for(lambda: hanging.given == 10)
-    silent_since = time.monotonic()
-    wait_for(lambda: "lost" in notebook.kinds())
-    assert time.monotonic() - silent_since <= 2.0
-    wait_for(lambda: "returned" in notebook.kinds(), 2.0)
+    wait_for(lambda: "returned" in notebook.kinds())
+    assert notebook.kinds().index("lost") < notebook.kinds().index("returned")
+    assert not hanging.released.is_set()  # it was told, and replaced, while it hung
     pipeline.stop("test")
     thread.join()
     assert pipeline.stuck
-    assert pipeline.stats().reconnects == 1
+    assert pipeline.stats().reconnects >= 1
     hanging.release()
     wait_for(lambda: hanging.closed)
-    assert not pipeline.stuck
-    assert time.monotonic() - start < 8
+    wait_for(lambda: not pipeline.stuck)
 
 
 def test_a_lost_camera_is_not_shown_as_a_dark_scene():
@@ -184,16 +198,17 @@ def test_two_hundred_losses_leave_no_thread_and_no_open_source(monkeypatch):
     assert len(pipeline.stats().losses) <= 100
 
 
-def test_stop_ends_within_a_second_even_when_the_camera_hangs():
+def test_stop_does_not_wait_for_a_camera_that_hangs():
     pipeline = make(hanging := FakeCamera(RED, count=3, then="hang"))
     notebook = Notebook()
     thread = in_background(pipeline, [notebook])
     wait_for(lambda: hanging.given == 3)
-    start = time.monotonic()
     pipeline.stop("SIGINT")
-    thread.join()
-    assert time.monotonic() - start < 1.0
+    thread.join(30)
+    assert not thread.is_alive()
+    assert not hanging.released.is_set()
     assert pipeline.stats().ended == "SIGINT"
+    assert pipeline.stats().stuck
     assert notebook.closed_down
     hanging.release()
 
@@ -235,18 +250,17 @@ def test_a_broken_picture_ends_the_run_with_its_error():
 def test_packets_are_used_again():
     """A steady run allocates a handful of packets, however long it is."""
     pipeline = make(ListSource(frames(60)))
-    made = []
+    taken = []  # the packets themselves: of one that is gone, another may have the id
     taking = pipeline._inference.take
 
     def counting():
-        packet = taking()
-        made.append(id(packet))
-        return packet
+        taken.append(taking())
+        return taken[-1]
 
     pipeline._inference.take = counting
     pipeline.run([Notebook()])
-    assert len(made) >= 60
-    assert len(set(made)) <= 8
+    assert len(taken) >= 60
+    assert len({id(packet) for packet in taken}) <= 8
 
 
 def test_sharp_label_maps_have_the_frames_size():
@@ -263,51 +277,48 @@ def test_smoothing_keeps_its_hands_off_the_packets():
 
     def smooth(image, label_map):
         seen.append(label_map.copy())
+        threads.add(threading.current_thread().name)
         held[:] = (label_map + 1) % 4
         return held
 
-    held = np.empty((32, 48), np.uint8)
-    notebook = Notebook(pause=0.005)
+    held, threads = np.empty((32, 48), np.uint8), set()
+    notebook = Notebook()
     make(ListSource(frames(12)), masks=MaskMaker(smooth=smooth)).run([notebook])
     assert [int(label_map[0, 0]) for _, _, label_map in notebook.results] == [(i + 1) % 4 for i in range(12)]
     assert [int(label_map[0, 0]) for label_map in seen] == [i % 4 for i in range(12)]
+    assert threads == {"edgeseg-inference-0"}  # never beside itself, whoever has time
 
 
-class ClockCamera:
-    """Draws the time of capture into its frames, one bit a pixel, as a picture of a clock would show it."""
+def test_each_stage_is_what_its_own_step_took(monkeypatch):
+    """One frame, and a clock that stands still but for the steps: 1 s of reading, 2 of preprocessing, and so on."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
-    name, live, fps = "clock", True, 30.0
+    def lasting(seconds, step):
+        """The step, which takes so long the first time: the read that finds no second frame must not count."""
+        left = [seconds]
 
-    def __init__(self):
-        self.next = time.monotonic()
+        def wrapped(*arguments, **options):
+            clock[0] += left.pop() if left else 0
+            return step(*arguments, **options)
 
-    def read(self, into):
-        self.next += 1 / self.fps
-        time.sleep(max(0.0, self.next - time.monotonic()))
-        frame = np.zeros((32, 48, 3), np.uint8) if into is None else into
-        stamp = time.monotonic_ns()
-        frame[0, :, 0] = [255 * (stamp >> bit & 1) for bit in range(48)]
-        return frame, stamp / 1e9
+        return wrapped
 
-    def frame_name(self):
-        return ""
+    class Slow(Notebook):
+        write = lasting(32, Notebook.write)
 
-    def close(self):
-        pass
-
-
-def test_the_reported_ages_are_those_that_an_observer_sees():
-    """An output reads the clock in the picture and compares it with its own."""
-    ages = []
-
-    class Observer(Notebook):
-        def write(self, packet):
-            time.sleep(0.02)
-            bits = packet.image[0, :, 0] > 127
-            drawn = sum(1 << bit for bit in range(48) if bits[bit])
-            ages.append((time.monotonic_ns() - drawn) % (1 << 48) / 1e9)
-
-    stats = make(ClockCamera(), seconds=2.0).run([Observer()])
-    assert stats.stages_ms["shown"]["mean"] == pytest.approx(np.mean(ages) * 1000, rel=0.03)
-    assert stats.stages_ms["shown"]["p50"] == pytest.approx(np.median(ages) * 1000, rel=0.03)
-    assert stats.stages_ms["end_to_end"]["p50"] < stats.stages_ms["shown"]["p50"]
+    source, segmenter = ListSource(frames(1)), Segmenter(colour_model())
+    source.read = lasting(1, source.read)
+    twin = segmenter.twin()
+    for lane in (segmenter, twin):
+        lane.prepare, lane.invoke = lasting(2, lane.prepare), lasting(4, lane.invoke)
+        lane.label_map = lasting(8, lane.label_map)
+    segmenter.twin = lambda: twin
+    pipeline = Pipeline(segmenter, source, ListSource)
+    pipeline._overlay.render = lasting(16, pipeline._overlay.render)
+    stages = pipeline.run([Slow(wants_overlay=True)]).stages_ms
+    seconds = {name: stages[name]["mean"] and stages[name]["mean"] / 1000 for name in stages}
+    assert seconds == pytest.approx(
+        {"capture": 1, "preprocess": 2, "invoke": 4, "postprocess": 8, "refine": None, "render": 16,
+         "end_to_end": 2 + 4 + 8, "shown": 2 + 4 + 8 + 16 + 32}
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from tiny_models import colour_model, picture
 import edgeseg
 from edgeseg.data.synthetic_set import write_flight
 from edgeseg.image import read_label_map, write_image
+from edgeseg.live.outputs.window import window_trouble
 
 FRAMES = [picture(np.full((32, 48), i % 4)) for i in range(6)]
 
@@ -146,6 +148,13 @@ def test_what_cannot_be_opened_leaves_nothing_open(model, tmp_path):
     with pytest.raises(edgeseg.OutputError, match=r"ends in \.mp4"):
         edgeseg.run(model, lambda: source, edgeseg.OutputOptions(record=tmp_path / "a.gif"))
     assert source.closed
+
+
+@pytest.mark.skipif(not window_trouble(), reason="there are windows here")
+def test_one_output_that_cannot_be_opened_closes_those_that_were(model):
+    with pytest.raises(edgeseg.OutputError, match="cannot open a window"):
+        edgeseg.run(model, lambda: ListSource(FRAMES), edgeseg.OutputOptions(serve="0", window=True))
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("edgeseg")] == []
 
 
 @pytest.mark.parametrize(
