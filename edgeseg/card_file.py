@@ -5,6 +5,9 @@ archive is appended, which TFLite runtimes skip (the TFLite metadata format stor
 `unzip -p model.tflite edgeseg_card.json` shows it anywhere. The card holds a digest of everything else in the file,
 and the archive is written in one fixed form and compared with that form when read: a single flipped bit anywhere is
 noticed before anything runs.
+
+A file whose card is gone is told from one that never had one: by the mark inside the graph (`edgeseg.card_mark`), and
+by whatever remains of the archive. `write_model(path, *read_model(path))` marks a file of before the mark.
 """
 
 from __future__ import annotations
@@ -20,19 +23,25 @@ from pathlib import Path
 
 from edgeseg.card import ModelCard
 from edgeseg.card_json import from_json, to_json
+from edgeseg.card_mark import MARK, marked
 from edgeseg.errors import ModelFileError
 from edgeseg.files import digest, write_bytes
 
 MEMBER = "edgeseg_card.json"
 _LOCAL_HEADER = b"PK\x03\x04"
 _NAME_OFFSET = 30  # of the file name in a zip member's local header
+_MOST_CARD = 4 << 20
+_REMAINS = (MEMBER.encode(), b'"graph_digest": "', b'"best_miou": ', b'"output_stride": ', b'"pixel_accuracy": ')
+"""What a damaged card of a `.tflite` file leaves somewhere in its last `_MOST_CARD` bytes."""
+_REMAINS_IN_ARCHIVE = (MEMBER.encode(), b'"graph_digest": "')
+"""Likewise of a `.keras` file, whose network's own configuration may have the other words."""
 
 
 def attach(model: bytes, card: ModelCard) -> bytes:
     """Returns the model's bytes with `card` inside; one that is already there is replaced.
 
     Args:
-        model: The content of a `.tflite` or `.keras` file.
+        model: The content of a `.tflite` or `.keras` file. A graph without the mark gets it.
         card: What to store; its `graph_digest` is filled in here.
     """
     if _is_archive(model):
@@ -40,9 +49,10 @@ def attach(model: bytes, card: ModelCard) -> bytes:
         members.pop(MEMBER, None)
         card = dataclasses.replace(card, graph_digest=_members_digest(members))
         return _pack({**members, MEMBER: to_json(card).encode()})
-    graph = graph_of(model)
+    start = _card_start(model)
+    graph = marked(model if start is None else model[:start])
     card = dataclasses.replace(card, graph_digest=digest(graph))
-    return bytes(graph) + _pack({MEMBER: to_json(card).encode()})
+    return graph + _pack({MEMBER: to_json(card).encode()})
 
 
 def detach(model: bytes) -> ModelCard | None:
@@ -53,6 +63,7 @@ def detach(model: bytes) -> ModelCard | None:
     """
     start = 0 if _is_archive(model) else _card_start(model)
     if start is None or MEMBER.encode() not in model:
+        _refuse_remains(model, _REMAINS if start is None else _REMAINS_IN_ARCHIVE)
         return None
     archive = model[start:]
     members = _unpack(archive)
@@ -72,10 +83,13 @@ def graph_of(model: bytes) -> memoryview:
     """Returns the part of a `.tflite` file's bytes before its card: the flatbuffer alone.
 
     Raises:
-        ModelFileError: There is a damaged card.
+        ModelFileError: There is a damaged card, or there was one.
     """
     start = _card_start(model)
-    return memoryview(model) if start is None else memoryview(model)[:start]
+    if start is None:
+        _refuse_remains(model, _REMAINS)
+        return memoryview(model)
+    return memoryview(model)[:start]
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard | None]:
@@ -121,6 +135,13 @@ def _card_start(model: bytes) -> int | None:
             return start
         name = model.rfind(MEMBER.encode(), 0, name)
     raise ModelFileError("the file is damaged where its card begins: copy or convert it again")
+
+
+def _refuse_remains(model: bytes, remains: tuple[bytes, ...]) -> None:
+    """Raises ModelFileError if a file without a card had one."""
+    tail = model[-_MOST_CARD:]
+    if any(part in tail for part in (MARK, *remains)):
+        raise ModelFileError("the file is damaged or cut off: it had a card, which is gone; copy or convert it again")
 
 
 def _unpack(archive: bytes) -> dict[str, bytes]:

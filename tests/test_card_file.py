@@ -7,16 +7,25 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cards import FULL, SMALL
+from commands import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tiny_models import CLASSES, colour_model
 
-from edgeseg.card import ModelCard
+from edgeseg.card import InputSpec, LabelSet, ModelCard
 from edgeseg.card_file import MEMBER, attach, detach, graph_of, read_model, write_model
+from edgeseg.card_mark import MARK, is_marked, marked, unmarked
 from edgeseg.errors import ModelFileError, OutputError
 from edgeseg.files import digest
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.tflite.graph import parse_graph
 
+CARD = dataclasses.replace(
+    SMALL, input=InputSpec(height=32, width=48), labels=LabelSet.from_names(CLASSES)
+)  # of `colour_model`
 GRAPH = b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 3
 
 
@@ -144,6 +153,71 @@ def test_anything_appended_is_noticed(extra: bytes) -> None:
     for model in MODELS.values():
         with pytest.raises(ModelFileError):
             detach(model + extra)
+
+
+# === Lost cards ===
+
+
+def flatbuffer() -> bytes:
+    """A network that runs: its flatbuffer has a description, which takes the mark."""
+    return colour_model()
+
+
+def test_the_mark_changes_nothing_that_runs() -> None:
+    graph = flatbuffer()
+    with_mark = marked(graph)
+    assert parse_graph(graph).description == "tiny"
+    assert sum(a != b for a, b in zip(graph, with_mark, strict=False)) <= 4
+    assert len(with_mark) - len(graph) < 96
+    assert unmarked(with_mark) == graph
+    assert marked(with_mark) == with_mark
+    assert unmarked(graph) == graph
+    picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    assert np.array_equal(Segmenter(attach(graph, CARD)).segment(picture), Segmenter(graph).segment(picture))
+    assert parse_graph(attach(graph, CARD)).description == MARK.decode()
+
+
+@given(st.binary(max_size=60))
+@example(b"")
+@example(b"TFL3TFL3TFL3")
+def test_what_is_no_flatbuffer_gets_no_mark(content: bytes) -> None:
+    for graph in (content, GRAPH[:8] + content, b"\xff\xff\xff\x7fTFL3" + content):
+        assert unmarked(marked(graph)) == graph
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 4, 40, 300], ids=lambda left: f"{left} bytes of the card left")
+def test_a_tflite_file_that_lost_its_card_is_refused(cut: int) -> None:
+    model = attach(flatbuffer(), CARD)
+    start = len(graph_of(model))
+    for entry in (detach, graph_of, parse_graph) if cut < 40 else (detach,):
+        with pytest.raises(ModelFileError, match=r"damaged|cut off"):
+            entry(model[: start + cut])
+        with pytest.raises(ModelFileError, match=r"damaged|cut off"):
+            entry(model[: start + cut] + bytes(len(model) - start - cut))  # as a download that was never finished
+
+
+def test_a_file_of_before_the_mark_that_lost_its_card_is_told_by_what_remains() -> None:
+    model = MODELS["tflite"]
+    assert MARK not in model
+    for part in (b"PK", MEMBER.encode()):
+        with pytest.raises(ModelFileError):
+            detach(model.replace(part, bytes(len(part))))
+
+
+def test_a_keras_file_whose_card_has_another_name_is_refused() -> None:
+    """Two damaged bytes, one in each of the places where a zip archive keeps the name."""
+    renamed = MODELS["keras"].replace(MEMBER.encode(), MEMBER.replace("card", "cord").encode())
+    with zipfile.ZipFile(io.BytesIO(renamed)) as archive:
+        assert archive.testzip() is None
+    with pytest.raises(ModelFileError, match="it had a card, which is gone"):
+        detach(renamed)
+
+
+def test_the_shipped_models_are_marked() -> None:
+    for file in sorted((ROOT / "models").glob("*/*.tflite")):
+        content, card = read_model(file)
+        assert is_marked(content)
+        assert card is not None
 
 
 def test_a_card_moved_to_another_graph_is_noticed() -> None:

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeseg import card_file, files
+from edgeseg import card_file, card_mark, files
 from edgeseg.card import ModelCard
 from edgeseg.errors import ConversionError, ModelFileError, UsageError
 from edgeseg.tflite.edgetpu import log as edgetpu_log
@@ -119,7 +119,7 @@ def compile_model(
     )
     with tempfile.TemporaryDirectory(prefix="edgeseg-compile-") as scratch:
         source = Path(scratch) / f"{path.stem}.tflite"
-        source.write_bytes(card_file.graph_of(content))
+        source.write_bytes(card_mark.unmarked(bytes(card_file.graph_of(content))))
         output = _run(program, source, timeout_s, multiple_subgraphs)
         reports = edgetpu_log.parse_output(output)
         compiled, log = source.with_name(f"{path.stem}_edgetpu.tflite"), source.with_name(f"{path.stem}_edgetpu.log")
