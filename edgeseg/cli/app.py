@@ -26,6 +26,7 @@ from edgeseg.cli import (
     run,
     train,
 )
+from edgeseg.cli.output import showing_messages
 from edgeseg.errors import EdgesegError, MissingExtraError
 from edgeseg.files import check_apart, check_writable
 from edgeseg.runtime.quiet import keep_logs_off_the_screen
@@ -116,7 +117,8 @@ def main(arguments: list[str] | None = None) -> None:
             check_writable(destination)
             named = [(f"{word}, which this command names too", Path(word)) for word in others]
             check_apart([("the result", Path(destination))], named)
-        app(args=words, prog_name="edgeseg")
+        with showing_messages():
+            app(args=words, prog_name="edgeseg")
     except EdgesegError as error:
         if debug:
             raise

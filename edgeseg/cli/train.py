@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgeseg.card import Form, ResizeMode
 from edgeseg.cli.options import OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, console, emit
+from edgeseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeseg.training.options import Progress as TrainingProgress
 
 
 def command(
@@ -18,7 +25,11 @@ def command(
     backbone: Annotated[
         str | None, typer.Option(help="Backbone, such as mobilenetv2_0.5; that of --init-from if not given.")
     ] = None,
+    form: Annotated[Form, typer.Option(help="edge: made for every target; paper: the paper's own network.")] = "edge",
     size: Annotated[str, typer.Option(help="Input size, height x width.")] = "240x320",
+    resize: Annotated[
+        ResizeMode, typer.Option(help="stretch: a picture fills the input; letterbox: it keeps its shape.")
+    ] = "stretch",
     crop: Annotated[str | None, typer.Option(help="Size of the training crops; the input size if not given.")] = None,
     order: OrderOption = None,
     channels: Annotated[
@@ -45,7 +56,10 @@ def command(
     val_every: Annotated[int, typer.Option(help="Epochs between validations.")] = 1,
     mixed_precision: Annotated[bool, typer.Option(help="Compute in bfloat16: for GPUs, slower on CPUs.")] = False,
     licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.")] = "",
-    resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with the training in --out; more --epochs may be asked of it.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the training in --out.")] = False,
     json: JsonOption = None,
 ) -> None:
     """Train a network on a data set; the best weights by val mIoU end in OUT/model.keras.
@@ -57,18 +71,22 @@ def command(
       edgeseg train --data camvid --out runs/camvid --epochs 100 --resume
       edgeseg train --data cells --out runs/cells --channels 1 --size 256x256
     """  # noqa: D301
+    from edgeseg.card import InputSpec, input_channels
     from edgeseg.cli.quiet import quiet_tensorflow
 
     quiet_tensorflow()
-    from edgeseg.card import InputSpec, input_channels
-    from edgeseg.cli.training_display import run_training
     from edgeseg.training.augmentation import Augmentation
-    from edgeseg.training.fit import TrainingOptions
+    from edgeseg.training.options import TrainingOptions
+    from edgeseg.training.train import train
 
+    if weights not in (None, "imagenet"):
+        raise UsageError(f"--weights {weights}: expected imagenet")
+    if weights and init_from:
+        raise UsageError("--weights and --init-from were both given: choose one")
     height, width = parse_size(size)
     told: dict[str, Any] = {"mean": parse_per_channel("--mean", mean), "std": parse_per_channel("--std", std)}
     spec = InputSpec(
-        height=height, width=width, **input_channels(order, channels),
+        height=height, width=width, resize=resize, **input_channels(order, channels),
         **{name: value for name, value in told.items() if value is not None},
     )  # fmt: skip
     options = TrainingOptions(
@@ -76,21 +94,66 @@ def command(
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
         mixed_precision=mixed_precision, augmentation=Augmentation(scale=parse_scale(scale)),
     )  # fmt: skip
-    card = run_training(
-        data=data, out=out, arch=arch, backbone=backbone, spec=spec, output_stride=output_stride,
-        splits=(split, val_split), layout=layout, weights=weights, init_from=init_from, resume=resume, licence=licence,
-        options=options,
-    )  # fmt: skip
-    model = out / "model.keras"
-    score = card.scores[0]
+    with showing_training(out) as report:
+        card = train(
+            data, out, architecture=arch, backbone=backbone, form=form, output_stride=output_stride, input=spec,
+            splits=(split, val_split), layout=layout, init=init_from or weights or "random", options=options,
+            licence=licence, resume=resume, overwrite=overwrite, report=report,
+        )  # fmt: skip
+    model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)
     emit({"file": str(model), "name": card.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}, json)
 
 
+@contextlib.contextmanager
+def showing_training(out: Path) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Yields what shows a training: a line an epoch, a bar on a terminal; after Ctrl-C it says how to go on."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as display:
+        task = display.add_task("starting", total=None)
+
+        def report(p: TrainingProgress) -> None:
+            done, total = p.epoch * p.steps + p.step, p.epochs * p.steps
+            display.update(task, description=f"epoch {p.epoch + 1}/{p.epochs}", completed=done, total=total)
+            if p.ended:
+                console.print(epoch_line(p), soft_wrap=True)
+
+        try:
+            yield report
+        except KeyboardInterrupt:
+            console.print(stopped_line(out), soft_wrap=True)
+            raise
+
+
+def epoch_line(progress: TrainingProgress) -> str:
+    """Tells an epoch that has ended, such as "epoch 3/40 loss 0.5210 val mIoU 0.4312 (best 0.4410)"."""
+    row = progress.ended
+    loss = progress.loss if row is None else row.loss
+    text = f"epoch {progress.epoch + 1}/{progress.epochs} loss {loss:.4f}"
+    if row is None or row.val_miou is None:
+        return text
+    return f"{text} val mIoU {row.val_miou:.4f} (best {progress.best_miou:.4f})"
+
+
+def stopped_line(out: Path) -> str:
+    """Tells how to go on with a training that Ctrl-C stopped."""
+    from edgeseg.training.folder import CHECKPOINT_FILE, describe
+
+    if not (out / CHECKPOINT_FILE).exists():
+        return "stopped before the first epoch ended: nothing is kept yet, the same command begins anew"
+    return f"stopped; the same command with --resume (without --overwrite) goes on after {describe(out)}: {out}"
+
+
 def parse_scale(text: str) -> tuple[float, float]:
     """Reads "0.5,2"."""
-    from edgeseg.errors import UsageError
-
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:

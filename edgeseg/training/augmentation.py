@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.card import InputSpec
-from edgeseg.image import Uint8, ordered, padding
+from edgeseg.image import Uint8, content_size, ordered, padding
 
 OUTSIDE = 255
 """The class id of pixels that a crop has outside the picture; the losses ignore it."""
@@ -51,7 +51,7 @@ def augment(
     Args:
         image: (H, W, 3) uint8, blue-green-red; (H, W, channels) for a network of the order "as_is".
         label_map: (H, W) uint8 ids.
-        spec: The network's input: scale 1 is the picture resized to it.
+        spec: The network's input: scale 1 is the picture as `fit` puts it there, its shape kept if letterboxed.
         crop: Rows and columns of the result.
         options: How strongly to vary.
         random: Source of all randomness.
@@ -63,7 +63,8 @@ def augment(
     rows, columns = crop
     low, high = np.log(options.scale)
     zoom = float(np.exp(random.uniform(low, high)))
-    scale_y, scale_x = zoom * spec.height / image.shape[0], zoom * spec.width / image.shape[1]
+    fitted_rows, fitted_columns = content_size(image.shape[0], image.shape[1], spec)
+    scale_y, scale_x = zoom * fitted_rows / image.shape[0], zoom * fitted_columns / image.shape[1]
     offset_y = _offset(image.shape[0] * scale_y, rows, random)
     offset_x = _offset(image.shape[1] * scale_x, columns, random)
     # From a crop pixel's centre to the picture's, both counted from the first pixel's centre.

@@ -33,14 +33,14 @@ def for_order(kernel: Float32, order: ChannelOrder) -> Float32:
     return np.ascontiguousarray(kernel[:, :, ::-1]) if order == "bgr" else kernel
 
 
-def init_from_keras(network: Any, donor: Any) -> str:
+def init_from_keras(network: Any, donor: Any) -> tuple[int, int]:
     """Gives a network the weights of those layers of another that have the same name and shapes.
 
     All of them where the network is the same; the backbone where the architecture is another; everything but the
     classifier where the classes are others.
 
     Returns:
-        How many layers were taken over, in words.
+        How many layers were taken over, and how many there are.
 
     Raises:
         UsageError: No layer fits.
@@ -59,7 +59,7 @@ def init_from_keras(network: Any, donor: Any) -> str:
         raise UsageError(
             f"no layer of {donor.name} has the name and the shape of one of {network.name}: use its --backbone"
         )
-    return f"{taken} of {len(wanted)} layers"
+    return taken, len(wanted)
 
 
 def init_from_imagenet(network: Any, backbone: str, order: ChannelOrder = "rgb") -> None:

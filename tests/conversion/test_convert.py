@@ -25,11 +25,12 @@ Meadow = tuple[Dataset, Dataset]
 def trained(meadow: Meadow, small_card: ModelCard, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ModelCard]:
     """A network that knows `meadow`, and its card."""
     from edgeseg.keras_model import load_model
-    from edgeseg.training.fit import TrainingOptions, train
+    from edgeseg.training.float_training import train_float
+    from edgeseg.training.options import TrainingOptions
 
     folder = tmp_path_factory.mktemp("trained")
     options = TrainingOptions(epochs=10, batch_size=4, learning_rate=4e-3, warmup_steps=2, val_every=10)
-    train(small_card, *meadow, folder, options)
+    train_float(small_card, *meadow, folder, options)
     network, card = load_model(folder / "model.keras")
     assert card is not None
     return network, card

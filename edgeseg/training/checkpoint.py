@@ -1,0 +1,152 @@
+"""Checkpoints: all that a training needs to go on after a kill, in one file, variables by name."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgeseg.errors import DataError, UsageError
+from edgeseg.files import replacing
+from edgeseg.training.history import Epoch, History
+
+CHECKPOINT_FORMAT = 2
+Settings = Mapping[str, Any]
+"""What must agree between the first run and a resumed one: names to JSON values."""
+
+
+def named_variables(network: Any) -> dict[str, Any]:
+    """Returns the variables of a compiled network and of its optimizer by names that the next process gives, too.
+
+    Args:
+        network: Of `keras` or `tf_keras`; the optimizer is built and has a name of its own.
+    """
+    named: dict[str, Any] = {}
+    for layer in network.layers:
+        for variable in layer.variables:
+            # Keras numbers the states of random generators through the whole process: their layer names them better.
+            _add(named, layer.name, variable, keep=_path(variable).startswith(f"{layer.name}/"))
+    optimizer = network.optimizer
+    for variable in _listed(optimizer.variables):
+        _add(named, "optimizer", variable, keep=False)
+    return named
+
+
+def _add(named: dict[str, Any], owner: str, variable: Any, *, keep: bool) -> None:
+    path = _path(variable)
+    name = path if keep else f"{owner}/{path.partition('/')[2] or path}"
+    if name in named:
+        raise ValueError(f"two variables are called {name}: a checkpoint needs names of their own")
+    named[name] = variable
+
+
+def _path(variable: Any) -> str:
+    return str(getattr(variable, "path", variable.name)).partition(":")[0]
+
+
+def _listed(variables: Any) -> list[Any]:
+    return list(variables() if callable(variables) else variables)
+
+
+class Checkpoint:
+    """The state of one training, and the file it is kept in.
+
+    Args:
+        path: The file.
+        settings: What must agree between the first run and a resumed one.
+
+    Attributes:
+        history: The epochs that are done.
+        wall_s: Seconds they took.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.path = path
+        self.history: History = ()
+        self.wall_s = 0.0
+        self._settings = settings
+
+    def save(self, network: Any, history: History, wall_s: float) -> None:
+        """Writes the state atomically."""
+        self.history, self.wall_s = history, wall_s
+        arrays = {f"v/{name}": keras.ops.convert_to_numpy(v) for name, v in named_variables(network).items()}
+        facts = {
+            "format": CHECKPOINT_FORMAT,
+            "wall_s": wall_s,
+            "history": [[row.epoch, row.loss, row.val_miou] for row in history],
+            "settings": self._settings,
+        }
+        with replacing(self.path) as temporary:
+            np.savez(temporary, facts=np.array(json.dumps(facts)), **arrays)
+
+    def load(self, network: Any) -> None:
+        """Takes up the state in the file.
+
+        Raises:
+            UsageError: It belongs to a training with other settings; the message names each.
+            DataError: It is damaged, of an earlier edgeseg, or of another network.
+        """
+        facts = read_facts(self.path)
+        different = differences(facts["settings"], json.loads(json.dumps(self._settings)))
+        if different:
+            raise UsageError(
+                f"{self.path.parent} holds a training with other settings ({'; '.join(different)}): --resume with the "
+                "same ones, --overwrite it, or name another folder"
+            )
+        variables = named_variables(network)
+        with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as stored:
+            arrays = {name.removeprefix("v/"): stored[name] for name in stored.files if name != "facts"}
+        for name in sorted(arrays.keys() ^ variables.keys()):
+            where = "the network" if name in arrays else "the checkpoint"
+            raise DataError(f"{self.path} does not fit the network: {where} has no {name}; --overwrite it")
+        for name, variable in variables.items():
+            if arrays[name].shape != tuple(variable.shape):
+                raise DataError(
+                    f"{self.path} does not fit the network: {name} has shape {arrays[name].shape}, expected "
+                    f"{tuple(variable.shape)}; --overwrite it"
+                )
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+        self.history, self.wall_s = facts["history"], facts["wall_s"]
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Reads what a checkpoint says beside its variables: "history", "wall_s", "settings".
+
+    Raises:
+        DataError: It is damaged, or of an earlier edgeseg.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            if "facts" in stored.files and stored["facts"].dtype.kind != "U":
+                raise DataError(
+                    f"{path} was written by an earlier edgeseg, which this one cannot go on from: --overwrite it, or "
+                    "name another folder"
+                )
+            facts = json.loads(str(stored["facts"]))
+        facts["history"] = tuple(Epoch(epoch=e, loss=loss, val_miou=m) for e, loss, m in facts["history"])
+        return {"wall_s": float(facts["wall_s"]), "settings": dict(facts["settings"]), "history": facts["history"]}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is no checkpoint of a training ({error}): --overwrite it to begin anew") from error
+
+
+def differences(then: Settings, now: Settings) -> list[str]:
+    """Tells each setting that is not what it was, such as "learning_rate 0.001 then, 0.01 now"."""
+    return [
+        f"{name} {_value(then, name)} then, {_value(now, name)} now"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _value(settings: Settings, name: str) -> str:
+    value = settings.get(name)
+    if isinstance(value, list):
+        return "x".join(map(str, value)) if len(value) == 2 else ", ".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,213 @@
+"""Float training: AdamW on class-weighted losses, the best weights by val mIoU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.architectures.registry import build_network
+from edgeseg.card import ModelCard, Score, TrainingRecord
+from edgeseg.card_file import read_model
+from edgeseg.data.dataset import Dataset
+from edgeseg.errors import DataError, UsageError
+from edgeseg.files import ensure_folder
+from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
+from edgeseg.losses import make_loss
+from edgeseg.scoring.evaluate import evaluate
+from edgeseg.training.batch_norm import measure_statistics
+from edgeseg.training.batches import Batches, Sample, class_weights
+from edgeseg.training.checkpoint import Checkpoint
+from edgeseg.training.fit import fit
+from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
+from edgeseg.training.history import best_epoch
+from edgeseg.training.options import Report, TrainingOptions
+from edgeseg.training.precision import precision, seeded
+
+_LOG = logging.getLogger(__name__)
+
+STATISTICS_IMAGES = 200
+"""Training pictures, at most, from which the statistics of batch normalisation are measured."""
+
+Initialise = Callable[[Any], None]
+"""Gives a fresh network its first weights."""
+
+
+def train_float(
+    card: ModelCard,
+    train_set: Dataset,
+    val_set: Dataset,
+    folder: Path,
+    options: TrainingOptions,
+    *,
+    initialise: Initialise | None = None,
+    init: str = "random",
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> ModelCard:
+    """Trains a network and leaves its best weights, by val mIoU, in `folder`.
+
+    Args:
+        card: What to train: architecture, input, labels.
+        train_set: Pictures to learn from.
+        val_set: Pictures to choose the best epoch by.
+        folder: See `edgeseg.training.folder`; created if missing.
+        options: How to train. More epochs than before may be asked of a training that is resumed.
+        initialise: Called with the fresh network; random weights if None.
+        init: What `initialise` does, for the training record.
+        resume: Go on with the training in `folder`, if there is one.
+        overwrite: Replace the training in `folder`; its model stays until the first of the new one's is saved.
+        report: Called after every step and every epoch.
+
+    Returns:
+        The card of the best weights, as stored in `folder / "model.keras"`.
+
+    Raises:
+        DataError: A data set is empty or cannot be read, or the checkpoint is damaged.
+        UsageError: The options do not fit, the folder holds a training, or one with other settings.
+    """
+    going_on = claim(folder, resume=resume, overwrite=overwrite)
+    samples = list(train_set)
+    batches = Batches(samples, card.input, crop_of(card, options), options)
+    network = compiled_network(card, options, count_pixels(train_set, samples))
+    record = training_record(card, train_set, options, init)
+    checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
+    judge = BestByMiou(network, replace(card, training=record), val_set, batches, folder / MODEL_FILE)
+    if going_on:
+        checkpoint.load(network)
+        judge.recall(checkpoint)
+    elif initialise is not None:
+        initialise(network)
+    if len(checkpoint.history) > options.epochs:
+        raise UsageError(f"{folder} holds {len(checkpoint.history)} epochs: to go on, ask for more of them")
+    ensure_folder(folder)  # only now is it certain that everything fits together
+    _LOG.info(
+        "%s: %d training and %d validation images, %s", card.name, len(train_set), len(val_set),
+        f"going on after {describe(folder)}" if going_on else f"weights from {init}",
+    )  # fmt: skip
+    fit(network, batches, judge, checkpoint, options, report)
+    return judge.card
+
+
+class BestByMiou:
+    """Judges a network by its mIoU on validation pictures, and keeps its best weights in a file.
+
+    It works on a float32 copy of the network at the input's size, whose batch normalisation is measured on training
+    pictures: neither the network in training nor its running averages are touched.
+
+    Args:
+        network: The network in training.
+        card: Its card, with a training record.
+        val_set: The validation pictures.
+        batches: Where the statistics of batch normalisation are measured.
+        path: Where the best is kept.
+
+    Attributes:
+        card: That of the best so far.
+    """
+
+    def __init__(self, network: Any, card: ModelCard, val_set: Dataset, batches: Batches, path: Path) -> None:
+        self.card = card
+        self._network, self._val_set, self._batches, self._path = network, val_set, batches, path
+        with precision("float32"):
+            self._copy = build_network(keras, network_spec(card))
+
+    def recall(self, checkpoint: Checkpoint) -> None:
+        """Takes up the best of the training that is gone on with, if it had one."""
+        if best_epoch(checkpoint.history):
+            self.card = read_model(self._path)[1] or self.card
+
+    def score(self) -> Score:
+        """Measures the network as it is now."""
+        copy_weights(self._network, self._copy)
+        measure_statistics(self._copy, self._batches.plain(STATISTICS_IMAGES))
+        scores = evaluate(KerasSegmenter(self._copy, self.card.input).segment, self._val_set)
+        return Score(
+            dataset=self._val_set.name, split=self._val_set.split, images=scores.images, miou=scores.miou,
+            pixel_accuracy=scores.pixel_accuracy,
+        )  # fmt: skip
+
+    def keep(self, score: Score, epoch: int, wall_s: float) -> None:
+        """Stores the network as `score` measured it: the best so far."""
+        record = self.card.training
+        if record is not None:
+            record = replace(record, best_epoch=epoch, best_miou=score.miou, wall_s=round(wall_s, 1))
+        self.card = replace(self.card, training=record, scores=(score,))
+        save_model(self._path, self._copy, self.card)
+
+
+def compiled_network(card: ModelCard, options: TrainingOptions, pixels: npt.NDArray[np.int64]) -> Any:
+    """Builds a card's network at the crops' size, with its loss and its optimizer.
+
+    Args:
+        card: What to build.
+        options: How it is to be trained.
+        pixels: Pixels of each class in the training pictures, for the loss's weights.
+    """
+    height, width = crop_of(card, options)
+    spec = replace(network_spec(card), height=height, width=width)
+    with precision("mixed_bfloat16" if options.mixed_precision else "float32"), seeded(options.seed):
+        network = build_network(keras, spec)
+    loss = make_loss(
+        options.loss,
+        num_classes=card.labels.num_classes,
+        class_weights=class_weights(pixels) if options.class_weighting else None,
+        ignore_index=card.labels.ignore_index,
+    )
+    optimizer = keras.optimizers.AdamW(options.learning_rate, weight_decay=options.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    # XLA's convolutions are 20 times slower than TensorFlow's on CPUs; on JAX it is the only way to run.
+    network.compile(optimizer, loss=loss, jit_compile=keras.backend.backend() == "jax")
+    optimizer.build(network.trainable_variables)
+    return network
+
+
+def crop_of(card: ModelCard, options: TrainingOptions) -> tuple[int, int]:
+    """Returns rows and columns of the training crops."""
+    return options.crop or (card.input.height, card.input.width)
+
+
+def count_pixels(dataset: Dataset, samples: list[Sample]) -> npt.NDArray[np.int64]:
+    """Counts the pixels of each class in the pictures of a data set.
+
+    Raises:
+        DataError: There is none.
+    """
+    counts = np.zeros(256, np.int64)
+    for _, labels in samples:
+        counts += np.bincount(labels.ravel(), minlength=256)
+    known = counts[: dataset.labels.num_classes]
+    if not known.sum():
+        raise DataError(f"the {dataset.name} {dataset.split} split has no labelled pixel: every id is the ignored one")
+    return known
+
+
+def training_record(card: ModelCard, train_set: Dataset, options: TrainingOptions, init: str) -> TrainingRecord:
+    """Returns the record of a training whose best is not known yet."""
+    return TrainingRecord(
+        dataset=f"{train_set.name}/{train_set.split}", images=len(train_set), epochs=options.epochs,
+        batch_size=options.batch_size, crop=crop_of(card, options), loss=options.loss,
+        learning_rate=options.learning_rate, weight_decay=options.weight_decay, seed=options.seed, init=init,
+        best_epoch=0, best_miou=0.0, wall_s=0.0,
+    )  # fmt: skip
+
+
+def settings_of(card: ModelCard, record: TrainingRecord, options: TrainingOptions) -> dict[str, Any]:
+    """Returns what must agree between the first run and a resumed one; how many epochs may differ."""
+    augmentation = asdict(options.augmentation)
+    settings = asdict(options) | {"crop": list(record.crop), "scale": list(augmentation.pop("scale"))} | augmentation
+    for name in ("epochs", "augmentation"):
+        del settings[name]
+    return {
+        "architecture": card.architecture, "backbone": card.backbone, "form": card.form,
+        "output_stride": card.output_stride, "input": asdict(card.input), "classes": list(card.labels.names),
+        "ignore_index": card.labels.ignore_index, "data": record.dataset, "images": record.images,
+        "init": record.init, **settings,
+    }  # fmt: skip

@@ -1,0 +1,93 @@
+"""How to train, and what a training tells while it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edgeseg.errors import UsageError
+from edgeseg.losses import parse_loss
+from edgeseg.training.augmentation import Augmentation
+from edgeseg.training.history import Epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How to train.
+
+    Attributes:
+        epochs: Passes over the training pictures.
+        batch_size: Pictures a step.
+        crop: Rows and columns of the training crops; the network's input size if None.
+        learning_rate: Peak of the schedule.
+        weight_decay: AdamW's, on kernels only.
+        warmup_steps: Steps of linear warm-up; at most a fifth of all steps.
+        loss: See `edgeseg.losses.make_loss`.
+        class_weighting: Whether rare classes weigh more, see `edgeseg.training.batches.class_weights`.
+        seed: Of initial weights, order and augmentation.
+        val_every: Epochs between two validations; the last epoch always has one.
+        mixed_precision: Compute in bfloat16 with float32 weights: faster on GPUs, slower on CPUs.
+        augmentation: How strongly pictures are varied.
+    """
+
+    epochs: int = 100
+    batch_size: int = 8
+    crop: tuple[int, int] | None = None
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 500
+    loss: str = "ce"
+    class_weighting: bool = True
+    seed: int = 0
+    val_every: int = 1
+    mixed_precision: bool = False
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1), ("warmup_steps", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: expected at least {least}")
+        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise UsageError(
+                f"learning rate {self.learning_rate}, weight decay {self.weight_decay}: expected > 0 and >= 0"
+            )
+        if self.crop is not None and min(self.crop) < 1:
+            raise UsageError(f"crop {self.crop[0]}x{self.crop[1]}: expected two positive numbers, height x width")
+        parse_loss(self.loss)
+
+
+def poly_learning_rate(step: int, total: int, options: TrainingOptions) -> float:
+    """Returns the learning rate of a step: linear warm-up, then (1 - step/total)^0.9 (DeepLab v2, section 4.1.1)."""
+    warmup = min(options.warmup_steps, total // 5)
+    rising = min(1.0, (step + 1) / (warmup + 1))
+    return float(options.learning_rate * rising * (1 - step / (total + 1)) ** 0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a training reports after every step, and once more after every epoch, when its validation is known.
+
+    Attributes:
+        epoch: The epoch that runs, or has just ended, counted from 0.
+        epochs: How many are asked for.
+        step: Steps done in this epoch.
+        steps: Steps of an epoch.
+        loss: Mean over the last 50 steps of this epoch; over all of it once it has ended.
+        val_miou: The latest validation's; None before the first.
+        best_miou: The best validation's so far; None before the first.
+        ended: The epoch's line of the history, once it has ended.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    val_miou: float | None
+    best_miou: float | None
+    ended: Epoch | None = None
+
+
+Report = Callable[[Progress], None]
+"""Called with the progress of a training."""

@@ -1,0 +1,135 @@
+"""Training from a folder of pictures to a model on disk, in one call."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edgeseg.card import Form, InputSpec, ModelCard, Recipe
+from edgeseg.card_file import read_model
+from edgeseg.data.dataset import Dataset
+from edgeseg.data.layouts import open_dataset
+from edgeseg.keras_model import load_model, network_spec
+from edgeseg.training.float_training import Initialise, train_float
+from edgeseg.training.initial_weights import init_from_imagenet, init_from_keras
+from edgeseg.training.options import Report, TrainingOptions
+from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
+
+_LOG = logging.getLogger(__name__)
+
+DEFAULT_ARCHITECTURE = "deeplabv3plus"
+DEFAULT_BACKBONE = "mobilenetv2_0.5"
+DEFAULT_SIZE = (240, 320)
+
+
+def train(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    architecture: str = DEFAULT_ARCHITECTURE,
+    backbone: str | None = None,
+    form: Form = "edge",
+    input: InputSpec | tuple[int, int] = DEFAULT_SIZE,
+    output_stride: int = 16,
+    splits: tuple[str, str] = ("train", "val"),
+    layout: str = "auto",
+    init: str | os.PathLike[str] = "random",
+    options: TrainingOptions | None = None,
+    licence: str = "",
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> ModelCard:
+    """Trains a network on a data set; the best weights by val mIoU end in `out/model.keras`.
+
+    Beside them `out` gets `checkpoint.npz`, from which a stopped training goes on, and `history.csv`.
+
+    Args:
+        data: Folder of the data set.
+        out: Folder for what is made; created if missing.
+        architecture: Key of `edgeseg.architectures.registry.ARCHITECTURES`.
+        backbone: Such as "mobilenetv2_0.5"; if None that of the file in `init`, else `DEFAULT_BACKBONE`.
+        form: "edge" or "paper", see `edgeseg.architectures.network.NetworkSpec`.
+        input: The network's input, or its (height, width).
+        output_stride: 8 (finer, slower), 16 or 32.
+        splits: To learn from, and to choose the best epoch by.
+        layout: The data set's layout; recognised by its folders if "auto".
+        init: "random", "imagenet", or a `.tflite` or `.keras` file to start from.
+        options: How to train. More epochs than before may be asked of a training that is resumed.
+        licence: Terms of the weights, for the card.
+        resume: Go on with the training in `out`, if there is one.
+        overwrite: Replace the training in `out`; its model stays until the first of the new one's is saved.
+        report: Called after every step and every epoch.
+
+    Returns:
+        The card of the best weights, its val mIoU in `scores`.
+
+    Raises:
+        DataError: The data set is empty or cannot be read, or the checkpoint is damaged.
+        ModelFileError: The file in `init` cannot be read or has no weights to take over.
+        UsageError: A name is unknown, the input's size does not fit, `out` holds a training and neither `resume` nor
+            `overwrite` is given, or one with other settings is resumed.
+
+    Example:
+        >>> card = edgeseg.train("camvid", "runs/camvid", input=(240, 320), options=TrainingOptions(epochs=100))
+        >>> card.scores[0].miou
+    """
+    options = options or TrainingOptions()
+    spec = input if isinstance(input, InputSpec) else InputSpec(height=input[0], width=input[1])
+    backbone = backbone or own_backbone(init) or DEFAULT_BACKBONE
+    train_set, val_set = (open_dataset(data, split, layout) for split in splits)
+    card = ModelCard(
+        name=f"{architecture}_{backbone}_{train_set.name}_{spec.height}x{spec.width}", architecture=architecture,
+        backbone=backbone, form=form, output_stride=output_stride, input=spec, labels=train_set.labels,
+        recipe=Recipe(name="float32"), licence=licence, tools=tool_versions(),
+    )  # fmt: skip
+    network_spec(card)
+    return train_float(
+        card, train_set, val_set, Path(out), options, init=str(init) if _is_word(init) else Path(init).name,
+        initialise=initialiser(init, card, train_set), resume=resume, overwrite=overwrite, report=report,
+    )  # fmt: skip
+
+
+def own_backbone(init: str | os.PathLike[str]) -> str | None:
+    """Returns the backbone in the file that a training starts from; None if it starts from none, or none is known."""
+    if _is_word(init):
+        return None
+    if Path(init).suffix == ".tflite":
+        return matching_backbone(init)
+    donor = read_model(init)[1]
+    return donor.backbone or None if donor else None
+
+
+def initialiser(init: str | os.PathLike[str], card: ModelCard, train_set: Dataset) -> Initialise | None:
+    """Returns what gives a card's network its first weights; None for random ones."""
+    if init == "random":
+        return None
+
+    def initialise(network: Any) -> None:
+        if init == "imagenet":
+            init_from_imagenet(network, card.backbone, card.input.order)
+        elif Path(init).suffix == ".tflite":
+            count = init_from_tflite(network, init, card.backbone, card.input, train_set)
+            _LOG.info("%d convolutions start from %s", count, init)
+        else:
+            _LOG.info("%d of %d layers start from %s", *init_from_keras(network, load_model(init)[0]), init)
+
+    return initialise
+
+
+def _is_word(init: str | os.PathLike[str]) -> bool:
+    return init in ("random", "imagenet")
+
+
+def tool_versions() -> tuple[tuple[str, str], ...]:
+    """Returns (name, version) of edgeseg and the packages that make a model."""
+    found = []
+    for name in ("edgeseg", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization"):
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
