@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.scoring.evaluate import evaluate
+    from edgeseg.training.options import TrainingOptions
+    from edgeseg.training.train import train
 
 # === Where each public name lives ===
 _HOMES = {
@@ -77,6 +79,8 @@ _HOMES = {
     "edgeseg.scoring.evaluate": ("evaluate",),
     "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
     "edgeseg.runtime.segmenter": ("Segmenter",),
+    "edgeseg.training.options": ("TrainingOptions",),
+    "edgeseg.training.train": ("train",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -110,6 +114,7 @@ __all__ = [
     "Segmenter",
     "SourceError",
     "SourceOptions",
+    "TrainingOptions",
     "TrainingRecord",
     "UsageError",
     "__version__",
@@ -126,6 +131,7 @@ __all__ = [
     "read_label_map",
     "read_model",
     "run",
+    "train",
     "write_image",
     "write_model",
 ]

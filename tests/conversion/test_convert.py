@@ -25,14 +25,19 @@ Meadow = tuple[Dataset, Dataset]
 def trained(meadow: Meadow, small_card: ModelCard, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ModelCard]:
     """A network that knows `meadow`, and its card."""
     from edgeseg.keras_model import load_model
+    from edgeseg.training.augmentation import Augmentation
     from edgeseg.training.float_training import train_float
     from edgeseg.training.options import TrainingOptions
 
     folder = tmp_path_factory.mktemp("trained")
-    options = TrainingOptions(epochs=10, batch_size=4, learning_rate=4e-3, warmup_steps=2, val_every=10)
+    options = TrainingOptions(
+        epochs=24, batch_size=2, learning_rate=4e-3, warmup_steps=2, val_every=12,
+        augmentation=Augmentation(scale=(0.9, 1.2)),
+    )  # fmt: skip
     train_float(small_card, *meadow, folder, options)
     network, card = load_model(folder / "model.keras")
     assert card is not None
+    assert card.scores[0].miou > 0.6  # one that gives every pixel the same class would agree with anything
     return network, card
 
 
@@ -49,7 +54,7 @@ def converted(network: Any, card: ModelCard, recipe: Recipe, images: Any, spec: 
 
 
 @pytest.mark.parametrize(
-    ("recipe", "agreement"), [("float32", 0.9999), ("float16", 0.995), ("int8_weights", 0.98), ("int8_ptq", 0.97)]
+    ("recipe", "agreement"), [("float32", 0.9999), ("float16", 0.995), ("int8_weights", 0.98), ("int8_ptq", 0.95)]
 )
 def test_every_recipe_agrees_with_the_network_it_came_from(
     recipe: str, agreement: float, trained: tuple[Any, ModelCard], meadow: Meadow
