@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from edgeseg.card import Form, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
+from edgeseg.host import tool_versions
 from edgeseg.keras_model import load_model, network_spec
 from edgeseg.training.float_training import Initialise, train_float
 from edgeseg.training.initial_weights import init_from_imagenet, init_from_keras
@@ -122,14 +122,3 @@ def initialiser(init: str | os.PathLike[str], card: ModelCard, train_set: Datase
 
 def _is_word(init: str | os.PathLike[str]) -> bool:
     return init in ("random", "imagenet")
-
-
-def tool_versions() -> tuple[tuple[str, str], ...]:
-    """Returns (name, version) of edgeseg and the packages that make a model."""
-    found = []
-    for name in ("edgeseg", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization"):
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:
-            continue
-    return tuple(found)
