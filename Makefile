@@ -12,7 +12,7 @@ STAMP := $(VENV)/edgeseg-$(VERSION)-$(shell cksum < pyproject.toml | cut -d ' ' 
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test slow rigs demo wheel clean
+.PHONY: help venv check format test slow rigs mutants demo wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -57,6 +57,9 @@ slow: $(STAMP) ## the tests that take minutes
 
 rigs: $(STAMP) ## the tests on emulated devices (see tests/rigs)
 	@$(BIN)/python -m pytest -q -m rig
+
+mutants: $(STAMP) ## mutation testing (see tests/mutation/mutants.py); MODULES names some
+	@$(BIN)/python tests/mutation/mutants.py $(MODULES)
 
 demo: $(STAMP) ## the whole loop on the model that ships: see out/demo afterwards
 	@$(BIN)/edgeseg demo

@@ -7,8 +7,9 @@ boolean operator, a constant (a number plus one, the other truth value, a string
 or a `not` left out, a statement left out, None returned. Messages (f-strings, and what is raised) and annotations stay.
 
 Each mutant runs in a process forked from one that has imported pytest and the heavy libraries, on a copy of the
-checkout, so that processes that the tests start see the mutant too. `survivors.txt` tells of each known survivor why no
-test can or need kill it. Exits with 1 if one is not told, or more than 5 % survive.
+checkout, so that processes that the tests start see the mutant too. A mutant may do anything, so all of it runs where
+everything but a /tmp of its own is read-only (`unshare`, Linux), or not at all. `survivors.txt` tells of each known
+survivor why no test can or need kill it. Exits with 1 if one is not told, or more than 5 % survive.
 """
 
 from __future__ import annotations
@@ -259,8 +260,27 @@ def examine(module: str) -> bool:
     return not open_ones and len(survivors) <= MOST_SURVIVORS * len(found)
 
 
+SANDBOX = (
+    "mount --make-rprivate / && mount -t tmpfs none /tmp && mount -o remount,bind,ro / && mount -o remount,bind,ro /dev"
+    ' && exec "$@"'
+)
+
+
+def enter_sandbox(words: list[str]) -> None:
+    """Starts this program anew where it can write to a /tmp of its own alone; ends it where that cannot be had."""
+    if os.environ.get("EDGESEG_MUTANTS") != "sandboxed":
+        rights = ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
+        os.environ["EDGESEG_MUTANTS"] = "sandboxed"
+        program = [sys.executable, __file__, *words]
+        os.execvp("unshare", ["unshare", *rights, "sh", "-c", SANDBOX, "sh", *program])
+    for folder in (ROOT, Path("/dev")):
+        if os.access(folder, os.W_OK):
+            sys.exit(f"{folder} can be written: mutants are not run here")
+
+
 def main(modules: list[str]) -> int:
     """Examines modules, each in a process of its own; returns the exit status."""
+    enter_sandbox(modules)
     if len(modules) == 1:
         for name in (*PRELOADED, *(("keras", "tf_keras") if modules[0] in NEEDS_KERAS else ())):
             importlib.import_module(name)
