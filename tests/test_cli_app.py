@@ -191,3 +191,15 @@ def test_progress_reaches_stderr_only(capsys: pytest.CaptureFixture[str]) -> Non
         advance(1, 2)
         advance(2, 2)
     assert capsys.readouterr().out == ""
+
+
+# === Commands that run commands ===
+
+
+def test_the_demo_prints_each_command_and_runs_it(cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(program.demo, "steps", lambda *_: [["models"], ["inspect", str(tmp_path / "absent.tflite")]])
+    done = cli("demo", "--out", tmp_path)
+    assert "aerial" in done.stdout
+    assert "$ edgeseg models" in done.stderr
+    assert done.exit_code == 1  # the second step's
+    assert "absent.tflite" in done.stderr.splitlines()[-1]

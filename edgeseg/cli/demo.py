@@ -13,6 +13,7 @@ from edgeseg.cli.output import console
 
 
 def command(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo writes.")] = Path("out/demo"),
     images: Annotated[int, typer.Option(min=1, help="Pictures to score the files on.")] = 60,
     frames: Annotated[int, typer.Option(min=1, help="Frames of the flight.")] = 150,
@@ -32,7 +33,7 @@ def command(
     ensure_folder(out)
     began = time.monotonic()
     for words in steps(out, images, frames):
-        run_step(words)
+        run_step(context, words)
     console.print(f"\nThe whole loop took {time.monotonic() - began:.0f} s. Look at")
     for what, path in (
         ("the flight with its segmentation", out / "overlay.mp4"),
@@ -62,9 +63,7 @@ def steps(out: Path, images: int, frames: int) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def run_step(words: list[str]) -> None:
-    """Prints a command line and runs it in this process."""
-    from edgeseg.cli.app import app
-
+def run_step(context: typer.Context, words: list[str]) -> None:
+    """Prints a command line and runs it in this process, as the program that runs this command would."""
     console.print(f"\n[bold]$ edgeseg {shlex.join(words)}[/bold]", soft_wrap=True)
-    app(args=words, prog_name="edgeseg", standalone_mode=False)
+    context.find_root().command.main(args=words, prog_name="edgeseg", standalone_mode=False)
