@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.card import LabelSet
+from edgeseg.image import check_label_map
 from edgeseg.live.free_space import FreeSpaceFinder
 from edgeseg.live.outputs.base import Event
 from edgeseg.live.packet import Packet
@@ -25,9 +26,13 @@ def describe_mask(packet: Packet, labels: LabelSet, find: FreeSpaceFinder | None
     Returns:
         {event: "mask", frame, valid, captured, ready, age_ms, classes {name: share of the area}, free}; without a valid
         mask {event: "mask", valid: false, reason}. Times are on the clock of `time.monotonic`, in seconds.
+
+    Raises:
+        UsageError: What should be a label map is none.
     """
     if not packet.valid or packet.label_map is None:
         return {"event": "mask", "valid": False, "reason": packet.reason, "ready": packet.ready}
+    check_label_map(packet.label_map)
     counts = np.bincount(packet.label_map.ravel(), minlength=256)
     total = packet.label_map.size
     described: dict[str, Any] = {

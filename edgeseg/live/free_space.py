@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError, unknown_name
-from edgeseg.image import Uint8, resize_label_map
+from edgeseg.image import Uint8, check_label_map, check_size, resize_label_map
 from edgeseg.live.packet import Packet
 
 LONGEST_SIDE = 256
@@ -41,7 +41,7 @@ class CameraGeometry:
     pitch: float = 90.0
 
     def __post_init__(self) -> None:
-        if self.height <= 0 or not 0 < self.fov < 180 or not 0 <= self.pitch <= 90:
+        if not (0 < self.height < math.inf and 0 < self.fov < 180 and 0 <= self.pitch <= 90):
             raise UsageError(
                 f"camera height {self.height} m, field of view {self.fov}°, pitch {self.pitch}°: expected more than 0, "
                 "0 to 180, and 0 (level) to 90 (straight down)"
@@ -118,7 +118,16 @@ def free_space(
         frame_size: (rows, columns) of the frame, for its aspect ratio.
         table: From `safe_table`.
         geometry: For angles and metres.
+
+    Raises:
+        UsageError: `label_map` is no label map, `frame_size` no size, or `table` not of `safe_table`'s kind.
     """
+    check_label_map(label_map)
+    check_size(*frame_size)
+    if np.shape(table) != (256,) or table.dtype != np.uint8:
+        raise UsageError(
+            f"a table of {table.dtype} of shape {np.shape(table)}: expected uint8 of (256,), by safe_table"
+        )
     scale = min(1.0, LONGEST_SIDE / max(frame_size))
     rows, columns = (max(1, round(side * scale)) for side in frame_size)
     safe = table[resize_label_map(np.ascontiguousarray(label_map), rows, columns)]

@@ -101,9 +101,35 @@ def test_a_post_blocks_its_own_directions_only():
 def test_unknown_class_and_impossible_cameras():
     with pytest.raises(UsageError, match="did you mean green"):
         safe_table(LABELS, ["gren"])
-    for wrong in ({"height": 0, "fov": 60}, {"height": 1, "fov": 180}, {"height": 1, "fov": 60, "pitch": 91}):
+    nan, infinity = float("nan"), float("inf")
+    for wrong in (
+        {"height": 0, "fov": 60}, {"height": 1, "fov": 180}, {"height": 1, "fov": 60, "pitch": 91},
+        {"height": nan, "fov": 60}, {"height": infinity, "fov": 60}, {"height": 1, "fov": nan},
+        {"height": 1, "fov": 60, "pitch": nan},
+    ):  # fmt: skip
         with pytest.raises(UsageError, match="expected"):
             CameraGeometry(**wrong)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (scene().astype(np.float32), (100, 200), GREEN),
+        (scene()[..., None], (100, 200), GREEN),
+        (scene(), (0, 200), GREEN),
+        (scene(), (100, 200), GREEN[:4]),
+        (scene(), (100, 200), GREEN.astype(bool)),
+    ],
+    ids=["floats", "three axes", "no rows", "a short table", "a table of truth values"],
+)
+def test_what_is_no_label_map_size_or_table_is_refused(arguments):
+    with pytest.raises(UsageError, match="expected"):
+        free_space(*arguments)
+
+
+def test_an_event_of_what_is_no_label_map_is_refused():
+    with pytest.raises(UsageError, match="expected"):
+        describe_mask(result(scene().astype(np.int64)), LABELS)
 
 
 def result(label_map, index=0):
