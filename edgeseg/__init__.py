@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgeseg.card_file import read_model, write_model
     from edgeseg.conversion.convert import convert
     from edgeseg.conversion.network import Conversion
+    from edgeseg.conversion.thaw import thaw
     from edgeseg.data.dataset import Dataset
     from edgeseg.data.layouts import open_dataset
     from edgeseg.errors import (
@@ -62,6 +63,7 @@ _HOMES = {
     "edgeseg.card_file": ("read_model", "write_model"),
     "edgeseg.conversion.convert": ("convert",),
     "edgeseg.conversion.network": ("Conversion",),
+    "edgeseg.conversion.thaw": ("thaw",),
     "edgeseg.data.dataset": ("Dataset",),
     "edgeseg.data.layouts": ("open_dataset",),
     "edgeseg.errors": (
@@ -131,6 +133,7 @@ __all__ = [
     "read_label_map",
     "read_model",
     "run",
+    "thaw",
     "train",
     "write_image",
     "write_model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,9 +19,11 @@ from edgeseg.architectures.registry import build_network
 from edgeseg.card import InputSpec, ModelCard
 from edgeseg.card_file import read_model, write_model
 from edgeseg.errors import ModelFileError
+from edgeseg.files import write_bytes
 from edgeseg.image import Float32, Uint8, fit, normalise, resize_label_map
 from edgeseg.other_formats import unloadable
 from edgeseg.postprocess import binary_label_map, label_map, probabilities
+from edgeseg.thawed_layers import REGISTERED
 
 
 def network_spec(card: ModelCard) -> NetworkSpec:
@@ -41,13 +44,16 @@ def network_spec(card: ModelCard) -> NetworkSpec:
     )
 
 
-def save_model(path: str | os.PathLike[str], model: Any, card: ModelCard) -> None:
-    """Writes a Keras 3 model with its card as one `.keras` file, atomically."""
+def save_model(path: str | os.PathLike[str], model: Any, card: ModelCard | None) -> None:
+    """Writes a Keras 3 model with its card, if it has one, as one `.keras` file, atomically."""
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model.keras"
         model.save(saved)
         content = saved.read_bytes()
-    write_model(path, content, card)
+    if card is None:
+        write_bytes(path, content)
+    else:
+        write_model(path, content, card)
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard | None]:
@@ -61,7 +67,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Any, ModelCard | None]:
     """
     _, card = read_model(path)
     try:
-        return keras.models.load_model(path, compile=False), card
+        return keras.models.load_model(path, custom_objects=REGISTERED, compile=False), card
     except Exception as error:  # layers' own code runs here and raises what it likes
         if known := unloadable(path):
             raise ModelFileError(f"{path} {known}") from error
@@ -87,6 +93,41 @@ def rebuild(
     network = build_network(K, wanted, batch_size=batch_size)
     copy_weights(model, network)
     return network
+
+
+def measure_norms(network: Any, biases: Mapping[str, Float32], pictures: Iterable[Any]) -> None:
+    """Unfolds batch normalisations that a converter folded, so that training can start from real statistics.
+
+    A convolution's output has mean m and standard deviation s over some pictures. The normalisation behind it is set to
+    subtract m, divide by s, multiply by gamma = s and add beta = bias + m: together the folded bias and nothing else,
+    so what the network computes stays the same.
+
+    Args:
+        network: A Keras 3 network; the normalisation behind its layer NAME is called NAME_BN.
+        biases: The folded bias of each such convolution, by its name.
+        pictures: Inputs of the network, each a batch of any size, normalised; a list of tensors where it takes several.
+            Without any, the normalisations are set to add the bias, with mean 0 and variance 1.
+    """
+    norms = {name: network.get_layer(f"{name}_BN") for name in biases}
+    for name, norm in norms.items():
+        ones = np.ones_like(biases[name])
+        norm.set_weights([ones, biases[name], np.zeros_like(ones), ones - norm.epsilon])
+    if not norms:
+        return
+    watcher = keras.Model(network.inputs, [network.get_layer(name).output for name in norms])
+    sums = {name: np.zeros((2, bias.size)) for name, bias in biases.items()}
+    pixels = dict.fromkeys(norms, 0)
+    for picture in pictures:
+        outputs = watcher(picture if isinstance(picture, list) else [picture], training=False)
+        for name, output in zip(norms, outputs, strict=True):
+            values = keras.ops.convert_to_numpy(output).reshape(-1, biases[name].size).astype(np.float64)
+            sums[name] += values.sum(0), (values**2).sum(0)
+            pixels[name] += len(values)
+    for name, norm in norms.items():
+        if pixels[name]:
+            mean, squares = sums[name] / pixels[name]
+            variance = np.maximum(squares - mean**2, 1e-6)
+            norm.set_weights([np.sqrt(variance + norm.epsilon), biases[name] + mean, mean, variance])
 
 
 def copy_weights(source: Any, target: Any) -> None:

@@ -24,6 +24,7 @@ from edgeseg.cli import (
     models,
     report,
     run,
+    thaw,
     train,
 )
 from edgeseg.cli.output import showing_messages
@@ -48,6 +49,7 @@ COMMANDS: dict[str, object] = {
     "archs": archs,
     "train": train,
     "convert": convert,
+    "thaw": thaw,
     "inspect": inspect,
     "compile": compile,
     "eval": evaluate,

@@ -108,6 +108,35 @@ class Tensor:
             )
         return np.frombuffer(self.data, self.dtype).reshape([abs(size) for size in self.shape])
 
+    def real(self) -> npt.NDArray[Any]:
+        """Returns a constant's real values, float32: scale * (stored - zero point), per tensor or per channel.
+
+        Integers that are not quantized (shapes, axes) stay what they are.
+
+        Raises:
+            ModelFileError: See `array`; or the scales are not one, nor one for each index along the axis.
+        """
+        stored = self.array()
+        quantization = self.quantization
+        if self.is_float:
+            return stored.astype(np.float32)
+        if quantization is None:
+            return stored
+        shape = [1] * stored.ndim
+        if quantization.per_channel:
+            if not (
+                0 <= quantization.axis < stored.ndim and stored.shape[quantization.axis] == len(quantization.scales)
+            ):
+                raise ModelFileError(
+                    f"tensor {self.index} ({self.name}): {len(quantization.scales)} scales along axis "
+                    f"{quantization.axis} of {list(self.shape)}; expected one for each index"
+                )
+            shape[quantization.axis] = -1
+        scales = np.array(quantization.scales, np.float32).reshape(shape if stored.ndim else ())
+        zero_points = np.array(quantization.zero_points, np.float32).reshape(shape if stored.ndim else ())
+        result: npt.NDArray[Any] = scales * (stored.astype(np.float32) - zero_points)
+        return result
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:

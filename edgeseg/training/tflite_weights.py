@@ -20,7 +20,8 @@ from edgeseg.card import InputSpec
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.image import fit, normalise
-from edgeseg.tflite.graph import Operator, Subgraph, Tensor, read_graph
+from edgeseg.keras_model import measure_norms
+from edgeseg.tflite.graph import Operator, Subgraph, read_graph
 from edgeseg.training.initial_weights import for_order
 
 STATISTICS_IMAGES = 32
@@ -70,28 +71,14 @@ def _folded(graph: Subgraph, operator: Operator) -> FoldedConvolution:
     kernel, bias = graph.tensor_at(operator, 1), graph.tensor_at(operator, 2)
     if kernel is None or not kernel.is_constant:
         raise ModelFileError(f"operator {operator.index} ({operator.op}) has no constant kernel to take over")
-    values = dequantize(kernel)
+    values = kernel.real()
     # TFLite stores (out, rows, columns, in), and (1, rows, columns, channels) for depthwise.
     values = values[0][..., None] if depthwise else values.transpose(1, 2, 3, 0)
     channels = values.shape[2] if depthwise else values.shape[3]
-    offsets = np.zeros(channels, np.float32) if bias is None else dequantize(bias)
+    offsets = np.zeros(channels, np.float32) if bias is None else bias.real()
     return FoldedConvolution(
         depthwise=depthwise, kernel=np.ascontiguousarray(values), bias=offsets, operator=operator
     )  # fmt: skip
-
-
-def dequantize(tensor: Tensor) -> Float32:
-    """Returns a constant's real values, scale * (stored - zero point), per tensor or per channel."""
-    stored = tensor.array().astype(np.float32)
-    quantization = tensor.quantization
-    if tensor.is_float or quantization is None:
-        return stored
-    shape = [1] * stored.ndim
-    shape[quantization.axis if quantization.per_channel else 0] = -1
-    scales = np.array(quantization.scales, np.float32).reshape(shape)
-    zero_points = np.array(quantization.zero_points, np.float32).reshape(shape)
-    result: Float32 = scales * (stored - zero_points)
-    return result
 
 
 # === Which backbone it is ===
@@ -164,9 +151,7 @@ def init_from_tflite(
 ) -> int:
     """Gives a network the weights of the backbone in a `.tflite` file, without changing what they compute.
 
-    A convolution's output has mean m and standard deviation s over some training pictures. The batch normalisation
-    behind it is set to subtract m, divide by s, multiply by gamma = s and add beta = bias + m: together the folded
-    bias and nothing else, but with statistics from which training can start.
+    The normalisations get their statistics from some training pictures, see `edgeseg.keras_model.measure_norms`.
 
     Args:
         network: A fresh Keras 3 network on that backbone.
@@ -196,18 +181,15 @@ def init_from_tflite(
     taken[stem] = dataclasses.replace(taken[stem], kernel=for_order(taken[stem].kernel, spec.order))
     taken |= _pyramid(network, read_graph(path).main, convolutions[len(layers) : len(layers) + 3])
     for name, conv in taken.items():
-        layer, norm = network.get_layer(name), _norm(network, name)
+        layer = network.get_layer(name)
         layer.set_weights([conv.kernel, conv.bias] if layer.use_bias else [conv.kernel])
-        if norm is not None:
-            ones = np.ones_like(conv.bias)
-            norm.set_weights([ones, conv.bias, np.zeros_like(ones), ones - norm.epsilon])
-    _set_statistics(network, {n: c for n, c in taken.items() if _norm(network, n) is not None}, spec, images)
+    normed = {layer.name.removesuffix("_BN") for layer in network.layers if layer.name.endswith("_BN")}
+    rows, columns = network.input.shape[1:3]
+    taken_at = dataclasses.replace(spec, height=rows, width=columns)
+    chosen = np.linspace(0, len(images) - 1, min(STATISTICS_IMAGES, len(images))).round().astype(int)
+    pictures = (normalise(fit(images.load(int(index))[0], taken_at), taken_at)[None] for index in chosen)
+    measure_norms(network, {name: conv.bias for name, conv in taken.items() if name in normed}, pictures)
     return len(taken)
-
-
-def _norm(network: Any, convolution: str) -> Any | None:
-    """Returns the batch normalisation behind a convolution (see `edgeseg.architectures.blocks`), if there is one."""
-    return next((layer for layer in network.layers if layer.name == f"{convolution}_BN"), None)
 
 
 def _pyramid(network: Any, graph: Subgraph, behind: list[FoldedConvolution]) -> dict[str, FoldedConvolution]:
@@ -240,25 +222,3 @@ def _pyramid(network: Any, graph: Subgraph, behind: list[FoldedConvolution]) -> 
     }
     fits = all(_shape(network.get_layer(name)) == conv.shape for name, conv in found.items())
     return found if fits else {}
-
-
-def _set_statistics(network: Any, taken: dict[str, FoldedConvolution], spec: InputSpec, images: Dataset) -> None:
-    """Sets the normalisations behind some convolutions to statistics of their outputs, see `init_from_tflite`."""
-    watcher = keras.Model(network.input, [network.get_layer(name).output for name in taken])
-    sums = [np.zeros((2, conv.bias.size)) for conv in taken.values()]
-    pixels = np.zeros(len(taken))
-    rows, columns = network.input.shape[1:3]
-    count = min(STATISTICS_IMAGES, len(images))
-    for index in np.linspace(0, len(images) - 1, count).round().astype(int):
-        image, _ = images.load(int(index))
-        picture = fit(image, dataclasses.replace(spec, height=rows, width=columns))
-        for n, output in enumerate(watcher(normalise(picture, spec)[None], training=False)):
-            values = keras.ops.convert_to_numpy(output).reshape(-1, sums[n].shape[1]).astype(np.float64)
-            sums[n] += values.sum(0), (values**2).sum(0)
-            pixels[n] += len(values)
-    for (name, conv), (total, squares), seen in zip(taken.items(), sums, pixels, strict=True):
-        mean = total / seen
-        norm = _norm(network, name)
-        assert norm is not None
-        variance = np.maximum(squares / seen - mean**2, 1e-6)
-        norm.set_weights([np.sqrt(variance + norm.epsilon), conv.bias + mean, mean, variance])
