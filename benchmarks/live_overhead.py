@@ -180,7 +180,7 @@ def viewers(segmenter: Segmenter, pictures: list[Uint8], seconds: float, blocks:
                 segmenter, Pictures(pictures, fps=30), lambda: Pictures(pictures, fps=30),
                 options=RunOptions(seconds=seconds),
             )  # fmt: skip
-            rates.append(pipeline.run([view])["fps"])
+            rates.append(pipeline.run([view]).fps)
             for process in processes:
                 process.kill()
                 process.wait()
