@@ -1,7 +1,8 @@
 """The zoo: trained models that come with edgeseg, one folder each, and finding what a user calls a model.
 
 A folder of `models/` holds `model.keras` (float weights) and `.tflite` files, each with its card inside. In a checkout
-the zoo is `models/` beside the package; in an installed wheel it is `edgeseg/_models`.
+the zoo is `models/` beside the package; in an installed wheel it is `edgeseg/_models`, with only the models that may be
+used freely.
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import ROOT
 
 from edgeseg import zoo
 from edgeseg.data.layouts import open_dataset
@@ -31,6 +33,14 @@ def test_a_model_has_float_weights_and_an_integer_file_whose_cards_agree(name: s
         assert card.scores, f"{path} has no measured score"
         if card.recipe.is_integer:
             assert float_operators(read_graph(path)) == []
+
+
+def test_only_models_that_may_be_used_freely_travel_in_the_wheel() -> None:
+    _, _, included = (ROOT / "pyproject.toml").read_text().partition("[tool.hatch.build.targets.wheel.force-include]")
+    travelling = set(re.findall(r'^"(models[^"]*)" =', included, re.MULTILINE))
+    licences = {f"models/{name}": {card.licence for _, card in zoo.load(name).files} for name in zoo.names()}
+    assert travelling == {path for path, terms in licences.items() if all(t.startswith("Apache-2.0") for t in terms)}
+    assert f"models/{zoo.DEFAULT}" in travelling
 
 
 def test_the_zoo_is_small_enough_to_ship() -> None:
