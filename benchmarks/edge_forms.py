@@ -92,7 +92,12 @@ def agreement(folder: Path, data: str) -> float:
     """Returns the share of validation pixels, at label resolution, on which both files choose the same class."""
     float32, int8 = Segmenter(folder / "float32.tflite"), Segmenter(folder / "int8.tflite")
     return float(
-        np.mean([np.mean(float32.segment(image) == int8.segment(image)) for image, _ in open_dataset(data, "val")])
+        np.mean(
+            [
+                np.mean(float32.coarse_label_map(image) == int8.coarse_label_map(image))
+                for image, _ in open_dataset(data, "val")
+            ]
+        )
     )
 
 

@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from edgeseg.live.stats import RunStats
     from edgeseg.measure.benchmark import benchmark
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
+    from edgeseg.runtime.result import Result
     from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.signature import Preprocessing
     from edgeseg.scoring.evaluate import evaluate
     from edgeseg.training.options import TrainingOptions
     from edgeseg.training.train import train
@@ -80,7 +82,9 @@ _HOMES = {
     "edgeseg.measure.benchmark": ("benchmark",),
     "edgeseg.scoring.evaluate": ("evaluate",),
     "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
+    "edgeseg.runtime.result": ("Result",),
     "edgeseg.runtime.segmenter": ("Segmenter",),
+    "edgeseg.runtime.signature": ("Preprocessing",),
     "edgeseg.training.options": ("TrainingOptions",),
     "edgeseg.training.train": ("train",),
 }  # fmt: skip
@@ -108,7 +112,9 @@ __all__ = [
     "OutputKind",
     "OutputOptions",
     "PluginError",
+    "Preprocessing",
     "Recipe",
+    "Result",
     "RunHooks",
     "RunOptions",
     "RunStats",

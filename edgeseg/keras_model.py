@@ -1,4 +1,4 @@
-"""Float networks on disk: building one from its card, loading and saving `.keras` files, and predicting with them."""
+"""Float networks on disk: building one from its card, loading and saving `.keras` files, and running them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ import numpy.typing as npt
 
 from edgeseg.architectures.network import NetworkSpec
 from edgeseg.architectures.registry import build_network
-from edgeseg.card import InputSpec, ModelCard
+from edgeseg.card import InputSpec, LabelSet, ModelCard
 from edgeseg.card_file import read_model, write_model
-from edgeseg.errors import ModelFileError
+from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.files import write_bytes
-from edgeseg.image import Float32, Uint8, fit, normalise, resize_label_map
+from edgeseg.foreign import own_normalisation
+from edgeseg.image import Float32
 from edgeseg.other_formats import unloadable
-from edgeseg.postprocess import binary_label_map, label_map, probabilities
+from edgeseg.runtime.protocol import OpenOptions, Origin, TensorInfo, Wanted
+from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.thawed_layers import REGISTERED
 
 
@@ -137,40 +139,103 @@ def copy_weights(source: Any, target: Any) -> None:
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
-class KerasSegmenter:
-    """Segments pictures with a float Keras network, the way `runtime.Segmenter` does with a file.
+class KerasNetwork:
+    """A float Keras network as `runtime.protocol.Network` wants it: one normalised picture in, one output each time.
 
     Args:
-        model: From normalised (1, H, W, 3) to logits (1, h, w, classes); of one channel, class 1 is where it is above
-            0.5 behind a sigmoid, above 0 without one.
-        spec: Its input.
+        model: From (1, H, W, channels) float32 to logits or probabilities (1, h, w, classes), or class ids.
+        name: What messages call it.
+        size: (rows, columns) of the input, for a network that takes any.
+
+    Raises:
+        ModelFileError: The network does not take one picture.
+        UsageError: It takes pictures of any size, and none is given.
     """
 
-    def __init__(self, model: Any, spec: InputSpec) -> None:
-        self.input = spec
+    device = "keras"
+    accelerator = False
+    notices: tuple[str, ...] = ()
+
+    def __init__(self, model: Any, name: str = "the network", size: tuple[int, int] | None = None) -> None:
         self._model = model
-        last = model
+        shape = getattr(model, "input_shape", None)
+        if not isinstance(shape, tuple) or len(shape) != 4 or not shape[3]:
+            raise ModelFileError(f"{name} takes {shape}: expected one picture, (batch, height, width, channels)")
+        if size is None and None in shape[1:3]:
+            raise UsageError(f"{name} takes pictures of any size: say which, height x width (size=, --size)")
+        height, width = (fixed or asked for fixed, asked in zip(shape[1:3], size or (0, 0), strict=True))
+        self._pictures = np.zeros((1, height, width, shape[3]), np.float32)
+        own = own_normalisation(model, shape[3])
+        wants = None if own is None else Wanted(mean=own.mean, std=own.std, reason=own.reason)
+        self.inputs: tuple[TensorInfo, ...] = (replace(_tensor(0, "picture", self._pictures), wants=wants),)
+        self._results: list[npt.NDArray[Any]] = []
+        self.invoke()
+        self.outputs = tuple(_tensor(1 + n, "output", result) for n, result in enumerate(self._results))
+
+    def view(self, tensor: TensorInfo) -> npt.NDArray[Any]:
+        """Returns a tensor's memory: the picture to be filled, or an output of the last `invoke`."""
+        return self._results[tensor.index - 1] if tensor.index else self._pictures
+
+    def origin(self, output: TensorInfo) -> Origin:
+        """Returns what the values are, as the network's last layer tells."""
+        last = self._model
         while getattr(last, "layers", None):  # networks may hold networks
             last = last.layers[-1]
-        activation = getattr(last, "activation", None)
-        self._threshold = 0.5 if getattr(activation, "__name__", "") == "sigmoid" else 0.0
+        activation = getattr(getattr(last, "activation", None), "__name__", "")
+        if type(last).__name__ == "Softmax" or activation == "softmax":
+            return Origin(activation="softmax")
+        return Origin(activation="sigmoid" if activation == "sigmoid" else "")
 
-    def logits(self, image: Uint8) -> npt.NDArray[np.float32]:
-        """Returns the logits (h, w, classes) of a blue-green-red picture of any size."""
-        batch = normalise(fit(image, self.input), self.input)[None]
-        logits: npt.NDArray[np.float32] = keras.ops.convert_to_numpy(self._model(batch, training=False))[0]
-        return logits
+    def invoke(self) -> None:
+        """Runs the network once."""
+        results = self._model(self._pictures, training=False)
+        if isinstance(results, dict):
+            results = list(results.values())
+        listed = list(results) if isinstance(results, list | tuple) else [results]
+        self._results = [_readable(keras.ops.convert_to_numpy(result)) for result in listed]
 
-    def segment(self, image: Uint8, height: int | None = None, width: int | None = None) -> Uint8:
-        """Returns the label map of a picture, at the logits' own size or at height x width."""
-        logits = self.logits(image)
-        if height is None or width is None:
-            height, width = logits.shape[:2]
-        if logits.shape[2] == 1:
-            return resize_label_map(binary_label_map(logits, self._threshold), height, width)
-        return label_map(logits, height, width)
+    def twin(self) -> None:
+        """Returns None: frameworks use all processors for one picture."""
 
-    def probabilities(self, image: Uint8, height: int, width: int) -> Float32:
-        """Returns the class probabilities (height, width, classes) of a picture."""
-        sized: Float32 = probabilities(self.logits(image), height, width)
-        return sized
+
+def open_network(content: bytes, options: OpenOptions) -> KerasNetwork:
+    """Opens a `.keras` or `.h5` file as a runtime does.
+
+    Raises:
+        ModelFileError: The file is damaged or no Keras model, or does not take one picture.
+        UsageError: A delegate or a number of threads was asked for, or a size is wanting.
+    """
+    for option, value in (("--delegate", options.delegate), ("--threads", options.threads)):
+        if value is not None:
+            raise UsageError(
+                f"{options.name} is a Keras network, {option} is for .tflite files: leave it out, or convert"
+            )
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.path
+        if path is None:
+            path = str(Path(folder) / ("model.keras" if content.startswith(b"PK") else "model.h5"))
+            Path(path).write_bytes(content)
+        model, _ = load_model(path)
+    return KerasNetwork(model, options.name, options.size)
+
+
+class KerasSegmenter(Segmenter):
+    """Segments pictures with a float Keras network that is loaded already.
+
+    Args:
+        model: See `KerasNetwork`. Of one channel, class 1 is where it is above 0.5 behind a sigmoid, above 0 without.
+        spec: Its input.
+        labels: Its classes; numbered if None.
+    """
+
+    def __init__(self, model: Any, spec: InputSpec, labels: LabelSet | None = None) -> None:
+        super().__init__(KerasNetwork(model, size=(spec.height, spec.width)), input_spec=spec, labels=labels)
+
+
+def _tensor(index: int, name: str, array: npt.NDArray[Any]) -> TensorInfo:
+    return TensorInfo(index=index, name=name, shape=array.shape, dtype=array.dtype)
+
+
+def _readable(result: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Returns class ids as they are, and values in float32, whatever mixed precision computed them in."""
+    return np.ascontiguousarray(result if result.dtype.kind in "iu" else result.astype(np.float32, copy=False))

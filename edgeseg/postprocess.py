@@ -95,13 +95,15 @@ def _check(logits: npt.NDArray[Any]) -> None:
         raise UsageError(f"logits are {logits.dtype} of shape {logits.shape}: expected numbers (h, w, classes)")
 
 
-def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
+def label_map(logits: npt.NDArray[Any], height: int, width: int, canvas: tuple[int, int] | None = None) -> Uint8:
     """Upsamples logits bilinearly and takes the strongest class of each pixel.
 
     Args:
         logits: (h, w, classes), float or integer; half-pixel centres, the border repeated outwards.
         height: Rows wanted.
         width: Columns wanted.
+        canvas: (rows, columns) that the logits cover, of which the upper left (height, width) is wanted; just that
+            if None.
 
     Returns:
         (height, width) uint8 class ids; ties go to the lower id.
@@ -111,13 +113,14 @@ def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
     """
     _check(logits)
     check_size(height, width)
+    whole_height, whole_width = (height, width) if canvas is None else canvas
     rows, columns, num_classes = logits.shape
     logits = _computable(logits)
     coarse = Argmax(rows, columns, num_classes, logits.dtype)(logits)
-    if (rows, columns) == (height, width):
-        return coarse
-    top, bottom, down = _neighbours(rows, height)
-    left, right, across = _neighbours(columns, width)
+    if (rows, columns) == (whole_height, whole_width):
+        return np.ascontiguousarray(coarse[:height, :width])
+    top, bottom, down = (part[:height] for part in _neighbours(rows, whole_height))
+    left, right, across = (part[:width] for part in _neighbours(columns, whole_width))
     labels: Uint8 = coarse[:, left][top]
     pending = np.flatnonzero(_disagreeing(coarse)[:, left][top])
     table, flat = logits.reshape(-1, num_classes), labels.reshape(-1)
@@ -126,7 +129,7 @@ def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
     for start in range(0, len(pending), _CHUNK):
         chosen = pending[start : start + _CHUNK]
         y, x = np.divmod(chosen, width)
-        weights = (_weights(down[y], height, accumulator), _weights(across[x], width, accumulator))
+        weights = (_weights(down[y], whole_height, accumulator), _weights(across[x], whole_width, accumulator))
         corners = tuple(
             table[row * columns + column].astype(accumulator, copy=False)
             for row in (top[y], bottom[y])
@@ -136,13 +139,17 @@ def label_map(logits: npt.NDArray[Any], height: int, width: int) -> Uint8:
     return labels
 
 
-def probabilities(logits: npt.NDArray[Any], height: int, width: int) -> Float32:
+def probabilities(
+    logits: npt.NDArray[Any], height: int, width: int, canvas: tuple[int, int] | None = None, *, softmax: bool = True
+) -> Float32:
     """Upsamples logits bilinearly and takes the softmax of each pixel.
 
     Args:
         logits: (h, w, classes) in real units; half-pixel centres, the border repeated outwards.
         height: Rows wanted.
         width: Columns wanted.
+        canvas: See `label_map`.
+        softmax: Whether they are logits; else they are probabilities already, >= 0, and are only upsampled.
 
     Returns:
         (height, width, classes) float32; each pixel's sum to 1.
@@ -152,13 +159,15 @@ def probabilities(logits: npt.NDArray[Any], height: int, width: int) -> Float32:
     """
     _check(logits)
     check_size(height, width)
+    rows, columns = (height, width) if canvas is None else canvas
     planes = np.empty((logits.shape[2], height, width), np.float32)
     for index, plane in enumerate(planes):
         source = np.ascontiguousarray(logits[:, :, index], np.float32)
-        filled(plane, cv2.resize(source, (width, height), dst=plane, interpolation=cv2.INTER_LINEAR))
-    planes -= planes.max(0)
-    np.exp(planes, out=planes)
-    planes /= planes.sum(0)
+        plane[:] = cv2.resize(source, (columns, rows), interpolation=cv2.INTER_LINEAR)[:height, :width]
+    if softmax:
+        planes -= planes.max(0)
+        np.exp(planes, out=planes)
+    planes /= np.maximum(planes.sum(0), np.finfo(np.float32).tiny)
     return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 

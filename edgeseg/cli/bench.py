@@ -16,6 +16,9 @@ def command(
         str | None,
         typer.Option("--delegate", metavar="NAME|PATH", help="edgetpu[:usb|:pci|:N], xnnpack, none, or an .so."),
     ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="HxW", help="Input size of networks that take any.")
+    ] = None,
     runs: Annotated[int, typer.Option("--runs", metavar="N", help="Inferences of each model, at least.")] = 50,
     seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="Seconds of each model, at least.")] = 1.0,
     warmup: Annotated[float, typer.Option("--warmup", metavar="S", help="Seconds that do not count.")] = 0.5,
@@ -34,6 +37,7 @@ def command(
     """  # noqa: D301
     from rich.table import Table
 
+    from edgeseg.cli.options import parse_size
     from edgeseg.measure.benchmark import as_json, benchmark
     from edgeseg.zoo import resolve
 
@@ -43,6 +47,7 @@ def command(
             files,
             threads=threads,
             delegate=delegate,
+            size=parse_size(size) if size else None,
             min_runs=runs,
             min_seconds=seconds,
             warmup_seconds=warmup,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel
+from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ def command(
     data: Annotated[Path, typer.Option(help="Folder of the data set.", show_default=False)],
     split: Annotated[str, typer.Option(help="Split to score.")] = "val",
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads for inference.", min=1)] = 1,
+    threads: Annotated[int | None, typer.Option(help="CPU threads for inference; 1 if not given.", min=1)] = None,
     delegate: Annotated[str | None, typer.Option(help="edgetpu, xnnpack, none, or a library's path.")] = None,
+    size: Annotated[str | None, typer.Option(help="Input size, height x width, of a network that takes any.")] = None,
     limit: Annotated[int | None, typer.Option(help="Score only so many pictures, evenly spread.", min=1)] = None,
     labels: Annotated[str | None, typer.Option(help="Class names of a file without a card: a file, or voc ...")] = None,
     resize: Annotated[str | None, typer.Option(help="stretch or letterbox, for a file without a card.")] = None,
@@ -45,27 +46,24 @@ def command(
       edgeseg eval camvid_int8.tflite --data camvid --record
       edgeseg eval camvid_int8.tflite --data camvid --refine crf
     """  # noqa: D301
-    from edgeseg.cli.models_option import check_classes, open_segment
+    from edgeseg.cli.models_option import open_segmenter, refined, told_preprocessing
     from edgeseg.data.layouts import open_dataset
     from edgeseg.errors import UsageError
     from edgeseg.refine.refiners import open_refiner
-    from edgeseg.scoring.evaluate import evaluate
+    from edgeseg.scoring.evaluate import check_classes, evaluate
 
     if record and refine:
         raise UsageError("--record with --refine: the card tells what the network scores on its own, leave one out")
     dataset = open_dataset(data, split, layout)
-    told = {
-        "resize": resize,
-        "mean": parse_per_channel("--mean", mean),
-        "std": parse_per_channel("--std", std),
-        "order": order,
-    }
-    preprocessing = {name: value for name, value in told.items() if value is not None}
     seconds: list[float] = []
-    path, segment, names, _ = open_segment(
-        model, threads=threads, delegate=delegate, labels=labels, refiner=open_refiner(refine, seconds), **preprocessing
-    )
-    check_classes(path, names, dataset)
+    refiner = open_refiner(refine, seconds)
+    segmenter = open_segmenter(
+        model, threads=threads, delegate=delegate, size=size, labels=labels,
+        preprocessing=told_preprocessing(resize, mean, std, order),
+    )  # fmt: skip
+    path = Path(segmenter.name)
+    check_classes(segmenter, dataset)
+    segment = segmenter if refiner is None else refined(segmenter, refiner)
     with progress_bar() as progress:
         scores = evaluate(segment, dataset, limit=limit, advance=advancing(progress, f"scoring {path.name}"))
     width = max(map(len, scores.class_iou))
@@ -78,7 +76,7 @@ def command(
     if refine_ms is not None:
         console.print(f"refined by {refine}: {refine_ms:.0f} ms an image")
     if record:
-        record_score(path, dataset.name, split, scores)
+        record_score(path, scores)
     emit(
         {
             "model": str(path),
@@ -95,7 +93,7 @@ def command(
     )
 
 
-def record_score(path: Path, dataset: str, split: str, scores: Evaluation) -> None:
+def record_score(path: Path, scores: Evaluation) -> None:
     """Writes a score into the card of a model's file, in place of an earlier one on the same split.
 
     Raises:
@@ -103,16 +101,12 @@ def record_score(path: Path, dataset: str, split: str, scores: Evaluation) -> No
     """
     from dataclasses import replace
 
-    from edgeseg.card import Score
     from edgeseg.card_file import read_model, write_model
     from edgeseg.errors import UsageError
 
     content, card = read_model(path)
     if card is None:
         raise UsageError(f"--record: {path} has no card to write into; convert the network with edgeseg")
-    others = tuple(s for s in card.scores if (s.dataset, s.split) != (dataset, split))
-    score = Score(
-        dataset=dataset, split=split, images=scores.images, miou=scores.miou, pixel_accuracy=scores.pixel_accuracy
-    )
-    write_model(path, content, replace(card, scores=(score, *others)))
+    others = tuple(s for s in card.scores if (s.dataset, s.split) != (scores.dataset, scores.split))
+    write_model(path, content, replace(card, scores=(scores.score, *others)))
     console.print(f"recorded in the card of {path}", soft_wrap=True)

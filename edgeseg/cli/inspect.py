@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from edgeseg.cli.output import JsonOption, console, emit
 
 
 def command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite file.")],
+    file: Annotated[str, typer.Argument(metavar="MODEL", help="Zoo name, model folder or .tflite file.")],
     edgetpu: Annotated[bool, typer.Option("--edgetpu", help="Say for the Edge TPU why, where and what to do.")] = False,
     multiple_subgraphs: Annotated[
         bool, typer.Option("--multiple-subgraphs", help="Predict for the compiler's option -a.")
@@ -26,12 +25,14 @@ def command(
     \b
     Examples:
       edgeseg inspect model.tflite
+      edgeseg inspect camvid
       edgeseg inspect model.tflite --edgetpu
       edgeseg inspect model.tflite --all --json model.json
     """  # noqa: D301
     from edgeseg.tflite.summary import summarize
+    from edgeseg.zoo import resolve
 
-    result = summarize(file, multiple_subgraphs=multiple_subgraphs)
+    result = summarize(resolve(file), multiple_subgraphs=multiple_subgraphs)
     show(result, edgetpu=edgetpu or multiple_subgraphs, every=every)
     emit(result, json)
 

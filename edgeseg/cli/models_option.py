@@ -3,105 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeseg.card import LabelSet, ModelCard, PerChannel
-    from edgeseg.data.dataset import Dataset
     from edgeseg.image import Float32, Uint8
+    from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.signature import Preprocessing
 
     Refiner = Callable[[Float32, Uint8], Uint8]
     """(class probabilities, picture) -> label map of the probabilities' size."""
 
 
-def load_float_model(
+def told_preprocessing(resize: str | None, mean: str | None, std: str | None, order: str | None) -> Preprocessing:
+    """Reads what `--resize`, `--mean`, `--std` and `--order` say; `InputSpec` refuses what it does not know."""
+    from edgeseg.cli.options import parse_per_channel
+    from edgeseg.runtime.signature import Preprocessing
+
+    told: dict[str, Any] = {
+        "resize": resize,
+        "mean": parse_per_channel("--mean", mean),
+        "std": parse_per_channel("--std", std),
+        "order": order,
+    }
+    return Preprocessing(**told)
+
+
+def open_segmenter(
     model: str,
     *,
+    threads: int | None = None,
+    delegate: str | None = None,
+    size: str | None = None,
     labels: str | None = None,
-    mean: PerChannel | None = None,
-    std: PerChannel | None = None,
-    order: str | None = None,
-) -> tuple[Any, ModelCard]:
-    """Loads a Keras network and its card; makes a card for one that has none.
+    preprocessing: Preprocessing | None = None,
+) -> Segmenter:
+    """Opens anything that segments, a .tflite file or a Keras network, and prints what was assumed of it.
 
     Args:
         model: Zoo name, folder or file.
-        labels: Class names for a network without a card: a file or a layout's name.
-        mean: Normalisation of such a network, 127.5 if not given; replaces that of a card.
-        std: Likewise.
-        order: Order of its channels; by their number if not given.
-    """
-    from edgeseg.cli.output import console
-    from edgeseg.float_model import open_float_model
+        threads: CPU threads for inference.
+        delegate: As `--delegate` takes it.
+        size: As `--size` takes it, for a network that takes pictures of any size.
+        labels: Class names in place of the card's: a file or a layout's name.
+        preprocessing: What was said of the input.
 
-    network, card, notices = open_float_model(model, labels=labels, mean=mean, std=std, order=order)
-    for line in notices:
-        console.print(line, soft_wrap=True, markup=False)
-    return network, card
-
-
-def open_segment(
-    model: str,
-    *,
-    threads: int,
-    delegate: str | None = None,
-    labels: str | None = None,
-    refiner: Refiner | None = None,
-    **preprocessing: Any,
-) -> tuple[Path, Callable[[Uint8, int, int], Uint8], LabelSet, ModelCard | None]:
-    """Opens anything that segments: a .tflite file or a Keras network, with what refines its label maps, if anything.
-
-    Returns:
-        Its path, a function (picture, height, width) -> label map, its classes, and its card.
+    Raises:
+        UsageError: An option does not fit the model.
     """
     from edgeseg import zoo
+    from edgeseg.cli.options import parse_size
     from edgeseg.cli.output import console
     from edgeseg.cli.quiet import quiet_tensorflow
+    from edgeseg.runtime.labels import load_labels
+    from edgeseg.runtime.segmenter import Segmenter
 
     path = zoo.resolve(model, kind="any")
     if path.suffix in zoo.FLOAT_SUFFIXES:
         quiet_tensorflow()
-        from edgeseg.keras_model import KerasSegmenter
-
-        network, card = load_float_model(str(path), labels=labels)
-        keras_segmenter = KerasSegmenter(network, card.input)
-        if refiner is None:
-            return path, keras_segmenter.segment, card.labels, card
-
-        def refined(image: Uint8, height: int, width: int) -> Uint8:
-            return refiner(keras_segmenter.probabilities(image, height, width), image)
-
-        return path, refined, card.labels, card
-    from edgeseg.runtime.labels import load_labels
-    from edgeseg.runtime.segmenter import Segmenter
-
     segmenter = Segmenter(
-        path, threads=threads, delegate=delegate, labels=load_labels(labels) if labels else None, **preprocessing
+        path,
+        threads=threads,
+        delegate=delegate,
+        size=parse_size(size) if size else None,
+        labels=load_labels(labels) if labels else None,
+        preprocessing=preprocessing,
     )
     for notice in segmenter.notices:
-        console.print(notice)
+        console.print(notice, soft_wrap=True, markup=False)
+    return segmenter
+
+
+def refined(segmenter: Segmenter, refiner: Refiner) -> Callable[[Uint8, int, int], Uint8]:
+    """Returns a function (picture, height, width) -> label map that refines what the network gives."""
 
     def segment(image: Uint8, height: int, width: int) -> Uint8:
-        if refiner is not None:
-            segmenter.prepare(image)
-            segmenter.invoke()
-            return refiner(segmenter.probabilities(height, width), image)
-        return segmenter.segment(image, height, width, sharp=True)
+        segmenter.prepare(image)
+        segmenter.invoke()
+        return refiner(segmenter.probabilities(height, width), image)
 
-    return path, segment, segmenter.labels, segmenter.card
-
-
-def check_classes(path: Path, labels: LabelSet, dataset: Dataset) -> None:
-    """Refuses to score a model on a data set with another number of classes.
-
-    Raises:
-        DataError: The numbers differ.
-    """
-    from edgeseg.errors import DataError
-
-    if labels.num_classes != dataset.labels.num_classes:
-        raise DataError(
-            f"{path} has {labels.num_classes} classes, the {dataset.name} data set has {dataset.labels.num_classes}: "
-            "score it on the data set it was trained for"
-        )
+    return segment

@@ -11,12 +11,9 @@ import typer
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from edgeseg.card import ModelCard
-    from edgeseg.image import Uint8
     from edgeseg.measure.benchmark import Benchmark
     from edgeseg.report.results import Report, Result
+    from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.scoring.evaluate import Evaluation
 
 
@@ -32,6 +29,7 @@ def command(
     limit: Annotated[int | None, typer.Option(help="Score only so many pictures, evenly spread.", min=1)] = None,
     threads: Annotated[int, typer.Option(help="CPU threads for inference.", min=1)] = 1,
     delegate: Annotated[str | None, typer.Option(help="edgetpu, xnnpack, none, or a library's path.")] = None,
+    size: Annotated[str | None, typer.Option(help="Input size, height x width, of networks that take any.")] = None,
     labels: Annotated[str | None, typer.Option(help="Class names of files without a card: a file, or voc ...")] = None,
     examples: Annotated[int, typer.Option(help="Pictures to show.", min=0)] = 3,
     json: JsonOption = None,
@@ -47,7 +45,8 @@ def command(
     from datetime import datetime, timezone
 
     from edgeseg import __version__
-    from edgeseg.cli.models_option import check_classes, open_segment
+    from edgeseg.cli.models_option import open_segmenter
+    from edgeseg.cli.options import parse_size
     from edgeseg.data.layouts import open_dataset
     from edgeseg.files import check_apart, check_writable
     from edgeseg.host import host_info
@@ -56,38 +55,36 @@ def command(
     from edgeseg.report.record import report_record
     from edgeseg.report.results import Report
     from edgeseg.report.write import write_report
-    from edgeseg.scoring.evaluate import evaluate
+    from edgeseg.scoring.evaluate import check_classes, evaluate
 
     dataset = open_dataset(data, split, layout)
-    opened = [
-        open_segment(str(file), threads=threads, delegate=delegate, labels=labels)
-        for model in models
-        for file in model_files(model)
-    ]
-    for path, _, names, _ in opened:
-        check_classes(path, names, dataset)
+    files = [file for model in models for file in model_files(model)]
+    opened = [open_segmenter(str(file), threads=threads, delegate=delegate, size=size, labels=labels) for file in files]
+    for segmenter in opened:
+        check_classes(segmenter, dataset)
     check_writable(out)
     folders = {data, *(path.parent for path in (*dataset.images, *dataset.label_maps))}
     check_apart([("the report", out)], [("a folder of the data set", folder) for folder in folders])
     with progress_bar() as progress:
         scores = [
-            evaluate(segment, dataset, limit=limit, advance=advancing(progress, f"scoring {path.name}"))
-            for path, segment, _, _ in opened
+            evaluate(segmenter, dataset, limit=limit, advance=advancing(progress, f"scoring {file.name}"))
+            for file, segmenter in zip(files, opened, strict=True)
         ]
         speeds = benchmark(
-            [path for path, *_ in opened], threads=threads, delegate=delegate, advance=advancing(progress, "timing")
-        )
-    captions: list[tuple[str, Callable[[Uint8, int, int], Uint8]]] = [(path.stem, call) for path, call, *_ in opened]
+            files, threads=threads, delegate=delegate, size=parse_size(size) if size else None,
+            advance=advancing(progress, "timing"),
+        )  # fmt: skip
+    captions = [(file.stem, segmenter.segment) for file, segmenter in zip(files, opened, strict=True)]
     report = Report(
         dataset=dataset.name,
         split=split,
         images=scores[0].images,
         results=tuple(
-            _result(path, card, score, speed)
-            for (path, _, _, card), score, speed in zip(opened, scores, speeds, strict=True)
+            _result(file, segmenter, score, speed)
+            for file, segmenter, score, speed in zip(files, opened, scores, speeds, strict=True)
         ),
         host=host_info(),
-        command=_command(models, data, out, split, layout, limit, threads, delegate, labels, examples),
+        command=_command(models, data, out, split, layout, limit, threads, delegate, size, labels, examples),
         version=__version__,
         created=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         examples=make_examples(dataset, captions, examples),
@@ -110,18 +107,17 @@ def model_files(model: str) -> list[Path]:
     return sorted(file for file in path.parent.glob("*.tflite") if not is_compiled(file))
 
 
-def _result(path: Path, card: ModelCard | None, score: Evaluation, speed: Benchmark) -> Result:
+def _result(path: Path, segmenter: Segmenter, score: Evaluation, speed: Benchmark) -> Result:
     from edgeseg.report.results import Result
     from edgeseg.tflite.cost import graph_cost, parameter_count
     from edgeseg.tflite.graph import read_graph
 
-    graph = read_graph(path)
-    _, height, width, _ = graph.main.tensors[graph.main.inputs[0]].shape
+    graph = read_graph(path) if path.suffix == ".tflite" else None  # of other kinds of files only the runtime knows
     return Result(
         model=path.stem,
         file=str(path),
-        recipe=card.recipe.name if card else "",
-        input_size=(height, width),
+        recipe=segmenter.card.recipe.name if segmenter.card else "",
+        input_size=(segmenter.input.height, segmenter.input.width),
         miou=score.miou,
         pixel_accuracy=score.pixel_accuracy,
         class_iou=tuple(score.class_iou.items()),
@@ -130,19 +126,19 @@ def _result(path: Path, card: ModelCard | None, score: Evaluation, speed: Benchm
         bytes=path.stat().st_size,
         threads=speed.threads,
         delegate=speed.delegate,
-        parameters=parameter_count(graph),
-        macs=graph_cost(graph).macs,
+        parameters=None if graph is None else parameter_count(graph),
+        macs=None if graph is None else graph_cost(graph).macs,
         noise=speed.noise,
     )
 
 
 def _command(
     models: list[str], data: Path, out: Path, split: str, layout: str, limit: int | None, threads: int,
-    delegate: str | None, labels: str | None, examples: int,
+    delegate: str | None, size: str | None, labels: str | None, examples: int,
 ) -> str:  # fmt: skip
     options = {
         "--data": data, "--split": split, "--layout": layout, "--limit": limit, "--threads": threads,
-        "--delegate": delegate, "--labels": labels, "--examples": examples, "--out": out,
+        "--delegate": delegate, "--size": size, "--labels": labels, "--examples": examples, "--out": out,
     }  # fmt: skip
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     return shlex.join(["edgeseg", "report", *models, *given])

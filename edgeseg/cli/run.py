@@ -77,6 +77,9 @@ def command(
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Frame size to ask a camera for; of raw frames.")
     ] = None,
+    input_size: Annotated[
+        str | None, typer.Option("--input-size", metavar="HxW", help="The network's, for one that takes any size.")
+    ] = None,
     fps: Annotated[float | None, typer.Option("--fps", metavar="F", help="Frame rate to ask a camera for.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a video at its own speed.")] = False,
     sharp: Annotated[bool, typer.Option("--sharp", help="Upsample logits, then decide: smooth outlines.")] = False,
@@ -142,6 +145,7 @@ def command(
                 threads=threads, delegate=delegate, labels=labels,
                 resize=cast("ResizeMode | None", resize), order=cast("ChannelOrder | None", order),
                 mean=parse_per_channel("--mean", mean), std=parse_per_channel("--std", std),
+                size=None if input_size is None else parse_size(input_size),
             ),
             source_options=SourceOptions(size=None if size is None else parse_size(size), fps=fps, realtime=realtime),
             hooks=RunHooks(

@@ -36,20 +36,20 @@ class ChoicesOf:
         self._label_maps = []
         self._spreads = []
         for image in images:
-            logits = reference.logits(image)
+            chosen, logits = reference.coarse_label_map(image), reference.logits()
             if not np.isfinite(logits).all():
                 raise ConversionError(
                     f"the Keras network gives values that are not finite for {normalisation_text(spec)}: "
                     "give its own normalisation with --mean and --std, or mend its weights"
                 )
             self._spreads.append(float(np.ptp(logits, axis=(0, 1)).max()))
-            self._label_maps.append(reference.segment(image))
+            self._label_maps.append(chosen)
 
     def agreement(self, file: bytes) -> float:
         """Returns the fraction of pixels on which a file chooses the same class, at the logits' own resolution."""
         segmenter = Segmenter(file)
         same = [
-            float(np.mean(segmenter.segment(image) == chosen))
+            float(np.mean(segmenter.coarse_label_map(image) == chosen))
             for image, chosen in zip(self._images, self._label_maps, strict=True)
         ]
         return float(np.mean(same))

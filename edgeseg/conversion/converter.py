@@ -16,8 +16,9 @@ from edgeseg.conversion.ptq import representative
 from edgeseg.errors import ConversionError
 from edgeseg.image import Float32, Uint8
 from edgeseg.recipes import recipe_row
-from edgeseg.runtime.interpreter import Interpreter
+from edgeseg.runtime.protocol import OpenOptions
 from edgeseg.runtime.quiet import captured_output, telling
+from edgeseg.runtime.registry import open_network
 from edgeseg.tflite.cost import flex_operators, float_operators
 from edgeseg.tflite.graph import Graph, Operator
 
@@ -76,11 +77,11 @@ def _configure(
 
 def run_file(content: bytes, inputs: Sequence[npt.NDArray[Any]]) -> Iterator[list[npt.NDArray[Any]]]:
     """Runs a `.tflite` file on inputs of its own type without the batch; yields copies of its outputs for each."""
-    interpreter = Interpreter(content, threads=len(os.sched_getaffinity(0)))
+    network = open_network(content, OpenOptions(threads=len(os.sched_getaffinity(0))))
     for picture in inputs:
-        interpreter.view(interpreter.inputs[0])[:] = picture[None]
-        interpreter.invoke()
-        yield [interpreter.view(output).copy() for output in interpreter.outputs]
+        network.view(network.inputs[0])[:] = picture[None]
+        network.invoke()
+        yield [network.view(output).copy() for output in network.outputs]
 
 
 def check_operators(graph: Graph, recipe: Recipe) -> None:

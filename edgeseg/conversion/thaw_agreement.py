@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from edgeseg.errors import UsageError
 from edgeseg.image import Uint8
-from edgeseg.runtime.interpreter import Interpreter, TensorInfo
+from edgeseg.runtime.protocol import OpenOptions, TensorInfo
+from edgeseg.runtime.registry import open_network
 from edgeseg.tflite.graph import read_graph
 
 STEPS = 2
@@ -43,9 +44,9 @@ class Agreement:
 def noise(path: str | os.PathLike[str], count: int, seed: int = 0) -> Iterator[list[Array]]:
     """Yields inputs of a file that are uniform noise, in its own types."""
     random = np.random.default_rng(seed)
-    interpreter = Interpreter(Path(path).read_bytes(), name=str(path))
+    network = open_network(Path(path).read_bytes(), OpenOptions(name=str(path)))
     for _ in range(count):
-        yield [_noise(info, random) for info in interpreter.inputs]
+        yield [_noise(info, random) for info in network.inputs]
 
 
 def _noise(info: TensorInfo, random: np.random.Generator) -> Array:
@@ -97,23 +98,24 @@ def agreement(
     Raises:
         ModelFileError: The runtime cannot run the file.
     """
-    interpreter = Interpreter(Path(path).read_bytes(), threads=len(os.sched_getaffinity(0)), name=str(path))
-    common = [(n, info) for info in interpreter.outputs for n, i in enumerate(outputs) if i == info.index]
+    options = OpenOptions(threads=len(os.sched_getaffinity(0)), name=str(path))
+    network = open_network(Path(path).read_bytes(), options)
+    common = [(n, info) for info in network.outputs for n, i in enumerate(outputs) if i == info.index]
     if not common:
         return None
     same = np.zeros(len(common))
     places, compared = np.zeros(len(common)), 0
     for tensors in inputs:
         real = []
-        for info, tensor in zip(interpreter.inputs, tensors, strict=True):
-            interpreter.view(info)[...] = tensor
+        for info, tensor in zip(network.inputs, tensors, strict=True):
+            network.view(info)[...] = tensor
             real.append(_real(tensor, info))
-        interpreter.invoke()
+        network.invoke()
         results = model(real if len(real) > 1 else real[0], training=False)
         results = results if isinstance(results, list | tuple) else [results]
         for n, (position, info) in enumerate(common):
             ours = keras.ops.convert_to_numpy(results[position])
-            agreeing = _agreeing(ours, _real(interpreter.view(info).copy(), info), info)
+            agreeing = _agreeing(ours, _real(network.view(info).copy(), info), info)
             same[n] += agreeing.sum()
             places[n] += agreeing.size
         compared += 1

@@ -59,6 +59,7 @@ class ModelOptions:
         mean: Mean of the input, or of each channel.
         std: Standard deviation, likewise.
         order: Order of the channels.
+        size: (rows, columns) of the input, for a network that takes pictures of any size.
     """
 
     threads: int | None = None
@@ -68,3 +69,4 @@ class ModelOptions:
     mean: PerChannel | None = None
     std: PerChannel | None = None
     order: ChannelOrder | None = None
+    size: tuple[int, int] | None = None

@@ -25,10 +25,10 @@ from edgeseg.live.stats import RunStats
 from edgeseg.process import SharedSetting
 from edgeseg.refine.refiners import open_refiner
 from edgeseg.refine.temporal import TemporalSmoother
-from edgeseg.runtime.delegates import parse_delegate
 from edgeseg.runtime.fallback import Fallback
 from edgeseg.runtime.labels import load_labels
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.signature import Preprocessing
 from edgeseg.zoo import resolve
 
 SWITCH_SECONDS = 0.0005
@@ -158,17 +158,18 @@ def _open_model(file: Path, options: ModelOptions, notify: Tell) -> tuple[Segmen
     labels = load_labels(options.labels) if isinstance(options.labels, str | os.PathLike) else options.labels
     cores = max(1, min(4, usable_cores() - 1)) if options.threads is None else options.threads
 
+    preprocessing = Preprocessing(resize=options.resize, mean=options.mean, std=options.std, order=options.order)
+
     def open_model(path: Path, on: str | None) -> Segmenter:
         return Segmenter(
-            path, threads=cores, delegate=on, labels=labels,
-            resize=options.resize, mean=options.mean, std=options.std, order=options.order,
-        )  # fmt: skip
+            path, threads=cores, delegate=on, size=options.size, labels=labels, preprocessing=preprocessing
+        )
 
     segmenter = open_model(file, options.delegate)
     segmenter.invoke()
-    if options.delegate is None or not parse_delegate(options.delegate).is_external:
+    if not segmenter.accelerated:
         return segmenter, None
-    return segmenter, Fallback(file, options.delegate, open_model, notify)
+    return segmenter, Fallback(file, segmenter.delegate, open_model, notify)
 
 
 @contextlib.contextmanager

@@ -108,6 +108,7 @@ def benchmark(
     *,
     threads: int = 1,
     delegate: str | None = None,
+    size: tuple[int, int] | None = None,
     min_runs: int = 50,
     min_seconds: float = 1.0,
     warmup_seconds: float = 0.5,
@@ -117,9 +118,10 @@ def benchmark(
     """Measures models, taking turns.
 
     Args:
-        models: `.tflite` files.
+        models: Model files.
         threads: CPU threads.
         delegate: As `--delegate` takes it.
+        size: (rows, columns) of the input, for networks that take any.
         min_runs: Inferences of each model, at least.
         min_seconds: Seconds of each model, at least.
         warmup_seconds: Seconds of each model that do not count.
@@ -138,8 +140,8 @@ def benchmark(
         raise UsageError("no model to measure: name at least one")
     if min_runs < 1 or min_seconds < 0 or warmup_seconds < 0:
         raise UsageError(f"{min_runs} runs, {min_seconds} s, warm-up {warmup_seconds} s: expected at least 1, 0 and 0")
-    segmenters = [Segmenter(model, threads=threads, delegate=delegate) for model in models]
-    startups = [_startup(model, threads, delegate) for model in models]
+    segmenters = [Segmenter(model, threads=threads, delegate=delegate, size=size) for model in models]
+    startups = [_startup(model, threads, delegate, size) for model in models]
     frame = np.random.default_rng(0).integers(0, 256, (*frame_size, 3), np.uint8)
     for segmenter in segmenters:
         segmenter.prepare(frame)
@@ -253,8 +255,8 @@ def _spread(latency: Latency) -> list[str]:
     return [f"p90 is {spread:.2f} times p50"] if spread > _SPREAD_LIMIT else []
 
 
-def _startup(model: Path, threads: int, delegate: str | None) -> Startup:
-    request = json.dumps({"model": str(model), "threads": threads, "delegate": delegate})
+def _startup(model: Path, threads: int, delegate: str | None, size: tuple[int, int] | None = None) -> Startup:
+    request = json.dumps({"model": str(model), "threads": threads, "delegate": delegate, "size": size})
     command = [sys.executable, "-m", "edgeseg.measure.startup", request]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_STARTUP_SECONDS, check=True)

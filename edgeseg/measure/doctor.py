@@ -84,9 +84,9 @@ result = {"cores": host.usable_cores(), "governor": host.governor(), "celsius": 
           "slowed": host.throttling(), "devices": [(str(path), name) for path, name in host.video_devices()]}
 """
 _RUNTIME = """
-from edgeseg.runtime.interpreter import probe_runtimes
-runtime, broken = probe_runtimes()
-result = {"runtime": runtime and f"{runtime.package} {runtime.version}", "broken": broken}
+from edgeseg.runtime.registry import DEFAULT, RUNTIMES
+health = RUNTIMES[DEFAULT].health()
+result = {"ok": health.ok, "found": health.found}
 """
 _OPENCV = """
 import cv2
@@ -151,20 +151,14 @@ def _numpy(version: str | None, reason: str) -> Check:
 
 
 def _runtime(numpy_works: bool) -> Check:
-    found, reason = _tried(_RUNTIME)
-    if found and found["runtime"]:
-        return Check(name="TFLite runtime", ok=True, found=f"{found['runtime']}, makes an interpreter", required=True)
+    health, reason = _tried(_RUNTIME)
+    if health and health["ok"]:
+        return Check(name="TFLite runtime", ok=True, found=health["found"], required=True)
     if not numpy_works:
         return Check(name="TFLite runtime", ok=False, found=reason, fix="mend NumPy first", required=True)
-    told = "; ".join(found["broken"]) if found else reason
     fix = install_runtime(again=bool(version_of("ai-edge-litert")))
-    return Check(
-        name="TFLite runtime",
-        ok=False,
-        found=told or "neither ai-edge-litert nor tflite-runtime",
-        fix=fix,
-        required=True,
-    )
+    found = health["found"] if health else reason
+    return Check(name="TFLite runtime", ok=False, found=found, fix=fix, required=True)
 
 
 def _opencv(numpy_works: bool) -> Iterable[Check]:

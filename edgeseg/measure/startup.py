@@ -7,7 +7,7 @@ import sys
 import time
 
 from edgeseg.host import peak_rss_bytes
-from edgeseg.runtime.interpreter import find_runtime
+from edgeseg.runtime.registry import runtime_of
 from edgeseg.runtime.segmenter import Segmenter
 
 
@@ -15,12 +15,13 @@ def main(request: str) -> None:
     """Prints {init_ms, first_ms, peak_rss_bytes} as JSON.
 
     Args:
-        request: A JSON object {model, threads, delegate}.
+        request: A JSON object {model, threads, delegate, size}.
     """
     wanted = json.loads(request)
-    find_runtime()  # importing the runtime is not the model's doing
+    runtime_of(b"", wanted["model"]).health()  # importing the runtime is not the model's doing
     start = time.perf_counter()
-    segmenter = Segmenter(wanted["model"], threads=wanted["threads"], delegate=wanted["delegate"])
+    size = wanted["size"] and tuple(wanted["size"])
+    segmenter = Segmenter(wanted["model"], threads=wanted["threads"], delegate=wanted["delegate"], size=size)
     loaded = time.perf_counter()
     segmenter.invoke()
     done = time.perf_counter()

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from edgeseg.card import LabelSet
 from edgeseg.data.dataset import Dataset
-from edgeseg.image import Uint8, colorize
+from edgeseg.image import Uint8
 from edgeseg.report.results import Example, Panel
+from edgeseg.runtime.result import Result
 
 _WIDTH = 480
-_COLOUR_SHARE = 0.6
 _JPEG_QUALITY = 85
 
 Segment = Callable[[Uint8, int, int], Uint8]
@@ -33,19 +32,14 @@ def make_examples(dataset: Dataset, models: Sequence[tuple[str, Segment]], count
     for index in np.linspace(0, len(dataset) - 1, count + 2)[1:-1].round().astype(int):
         image, truth = dataset.load(int(index))
         panels = [Panel(caption="picture", jpeg=_jpeg(image))]
-        panels.append(Panel(caption="labels", jpeg=_jpeg(paint_over(image, truth, dataset.labels))))
+        panels.append(
+            Panel(caption="labels", jpeg=_jpeg(Result(label_map=truth, labels=dataset.labels).overlay(image)))
+        )
         for caption, segment in models:
-            painted = paint_over(image, segment(image, *truth.shape), dataset.labels)
-            panels.append(Panel(caption=caption, jpeg=_jpeg(painted)))
+            result = Result(label_map=segment(image, *truth.shape), labels=dataset.labels)
+            panels.append(Panel(caption=caption, jpeg=_jpeg(result.overlay(image))))
         examples.append(Example(name=dataset.images[int(index)].name, panels=tuple(panels)))
     return tuple(examples)
-
-
-def paint_over(image: Uint8, label_map: Uint8, labels: LabelSet) -> Uint8:
-    """Lays the classes' colours over a picture; pixels without a class stay as they are."""
-    mixed = cv2.addWeighted(colorize(label_map, labels), _COLOUR_SHARE, image, 1 - _COLOUR_SHARE, 0)
-    painted: Uint8 = np.where((label_map < labels.num_classes)[:, :, None], mixed, image).astype(np.uint8, copy=False)
-    return painted
 
 
 def _jpeg(image: Uint8) -> bytes:

@@ -78,19 +78,20 @@ def parse_delegate(text: str | None) -> DelegateSpec:
     return DelegateSpec(name="external", library=library, options=tuple((key, value) for key, _, value in options))
 
 
-def probe(spec: DelegateSpec, model: str | None = None) -> None:
+def probe(spec: DelegateSpec, model: str | None = None, size: tuple[int, int] | None = None) -> None:
     """Loads an external delegate in a child process, and runs a model on it once if one is given.
 
     Args:
         spec: Which delegate.
         model: Path of a `.tflite` file to run.
+        size: (rows, columns) of its input, for one that takes any.
 
     Raises:
         DelegateError: It is missing, refuses, crashes or hangs; the message says what to do.
     """
     if spec.name == "external" and "/" in spec.library and not Path(spec.library).is_file():
         raise DelegateError(f"delegate {spec.library}: no such file; give the path of a TFLite delegate's .so")
-    request = json.dumps({"library": spec.library, "options": dict(spec.options), "model": model})
+    request = json.dumps({"library": spec.library, "options": dict(spec.options), "model": model, "size": size})
     command = [sys.executable, "-m", "edgeseg.runtime.probe", request]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False)

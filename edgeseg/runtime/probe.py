@@ -7,24 +7,28 @@ import sys
 
 from edgeseg.card_file import read_model
 from edgeseg.errors import EdgesegError
-from edgeseg.runtime.interpreter import Interpreter, load_delegate
+from edgeseg.runtime.delegates import DelegateSpec
+from edgeseg.runtime.litert import Interpreter, load_delegate
+from edgeseg.runtime.protocol import OpenOptions
 
 
 def main(request: str) -> int:
     """Loads the delegate in `request`, and runs its model once if it names one.
 
     Args:
-        request: A JSON object {library, options, model}.
+        request: A JSON object {library, options, model, size}.
 
     Returns:
         0, or 1 after printing the reason.
     """
     wanted = json.loads(request)
     try:
-        delegate = load_delegate(wanted["library"], wanted["options"])
+        handle = load_delegate(wanted["library"], wanted["options"])
         if wanted["model"]:
             model, _ = read_model(wanted["model"])
-            Interpreter(model, delegate=delegate, name=wanted["model"]).invoke()
+            options = OpenOptions(name=wanted["model"], size=wanted["size"] and tuple(wanted["size"]))
+            spec = DelegateSpec(name="external", library=wanted["library"])
+            Interpreter(model, options, spec, handle=handle).invoke()
     except EdgesegError as error:
         print(error)
         return 1

@@ -21,7 +21,7 @@ from edgeseg.conversion.converter import run_converter  # noqa: E402
 from edgeseg.errors import UsageError  # noqa: E402
 from edgeseg.keras_model import copy_weights  # noqa: E402
 from edgeseg.losses import make_loss  # noqa: E402
-from edgeseg.runtime.interpreter import Interpreter  # noqa: E402
+from edgeseg.runtime.registry import open_network  # noqa: E402
 from edgeseg.tflite.cost import flex_operators, float_operators  # noqa: E402
 from edgeseg.tflite.graph import parse_graph  # noqa: E402
 from edgeseg.tflite.xnnpack import coverage  # noqa: E402
@@ -99,7 +99,7 @@ def test_converts_whole(name):
 
     file = run_converter(network, Recipe(name="float32"), size, [])
     expected = network(image, training=False).numpy()
-    interpreter = Interpreter(file)
+    interpreter = open_network(file)
     interpreter.view(interpreter.inputs[0])[:] = image
     interpreter.invoke()
     got = interpreter.view(interpreter.outputs[0])

@@ -90,7 +90,7 @@ def test_labels_can_come_out_instead_of_logits(trained: tuple[Any, ModelCard], m
 
     assert card.recipe.output == "labels"
     image = meadow[1].load(0)[0]
-    np.testing.assert_array_equal(Segmenter(labels).segment(image), Segmenter(logits).segment(image))
+    np.testing.assert_array_equal(Segmenter(labels).coarse_label_map(image), Segmenter(logits).coarse_label_map(image))
 
 
 def test_a_float_operator_left_in_an_int8_file_is_refused_by_name(small_card: ModelCard, meadow: Meadow) -> None:

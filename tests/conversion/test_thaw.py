@@ -23,7 +23,8 @@ from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ConversionError, ModelFileError, UsageError
 from edgeseg.image import fit, read_image
 from edgeseg.keras_model import load_model, network_spec, save_model
-from edgeseg.runtime.interpreter import Interpreter
+from edgeseg.runtime.protocol import OpenOptions
+from edgeseg.runtime.registry import open_network
 from edgeseg.tflite.graph import read_graph
 from edgeseg.thawed_layers import Resize, Rounded
 
@@ -92,7 +93,7 @@ def battery(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Thawed]:
 def test_every_operator_computes_what_the_file_computes(battery: tuple[Path, Thawed]) -> None:
     path, thawed = battery
     assert thawed.left_out == ()
-    interpreter = Interpreter(path.read_bytes())
+    interpreter = open_network(path.read_bytes())
     (taken,) = interpreter.inputs
     x = np.random.default_rng(2).normal(0, 1, taken.shape).astype(np.float32)
     interpreter.view(taken)[:] = x
@@ -292,7 +293,7 @@ def test_public_files_agree_on_noise_and_on_pictures(name: str, test_data: Path)
 
 def agreement_of_kernels(path: Path, inputs: list[list[np.ndarray]]) -> float:
     """Returns at how many places of the first output the runtime with and without XNNPACK agrees."""
-    pair = [Interpreter(path.read_bytes(), xnnpack=xnnpack) for xnnpack in (True, False)]
+    pair = [open_network(path.read_bytes(), OpenOptions(delegate=name)) for name in ("xnnpack", "none")]
     same = []
     for tensors in inputs:
         outputs = []

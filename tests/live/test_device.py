@@ -16,6 +16,7 @@ from edgeseg.live.packet import Handoff
 from edgeseg.live.pipeline import Pipeline
 from edgeseg.live.timing import StageTimes
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.signature import Preprocessing
 
 GREEN = picture(np.full((32, 48), 2))
 WAIT = 10.0
@@ -115,7 +116,9 @@ def test_a_call_that_returns_after_it_was_given_up_leaves_no_result(monkeypatch)
 
 def test_a_frame_staged_for_a_network_that_was_replaced_is_staged_again():
     """The replacement takes bytes like the first network's, and means so faint colours by them that all is grey."""
-    first, second = (Segmenter(colour_model(input_type=np.int8), std=std) for std in (128.0, 10_000.0))
+    first, second = (
+        Segmenter(colour_model(input_type=np.int8), preprocessing=Preprocessing(std=std)) for std in (128.0, 10_000.0)
+    )
 
     def fails():
         raise DelegateError("unplugged")

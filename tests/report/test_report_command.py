@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from painting import TINY_LABELS, make_photo, make_photo_labels
 
-from edgeseg.report.examples import paint_over
+from edgeseg.runtime.result import Result
 
 FILES = ["report.csv", "report.html", "report.json", "report.md"]
 
@@ -58,6 +58,6 @@ def test_nothing_is_written_when_an_input_is_wrong(cli, tmp_path: Path, tiny_mod
 def test_colours_are_laid_over_classes_and_not_over_what_has_none() -> None:
     image, label_map = make_photo(48, 64), make_photo_labels(48, 64)
     label_map[:10] = 255
-    painted = paint_over(image, label_map, TINY_LABELS)
+    painted = Result(label_map=label_map, labels=TINY_LABELS).overlay(image)
     assert np.array_equal(painted[:10], image[:10])
     assert np.abs(painted[40, 2].astype(int) - (0.6 * np.array([35, 142, 107]) + 0.4 * image[40, 2])).max() <= 1

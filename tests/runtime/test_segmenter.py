@@ -9,9 +9,9 @@ from tiny_models import CLASSES, binary_model, colour_model, edgetpu_model, pict
 from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
 from edgeseg.card_file import attach
 from edgeseg.errors import EdgesegError, ModelFileError, UsageError
-from edgeseg.runtime.interpreter import TensorInfo
+from edgeseg.runtime.protocol import TensorInfo
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.signature import input_table
+from edgeseg.runtime.signature import Preprocessing, input_table
 
 QUARTERS = np.repeat(np.repeat([[0, 1, 2], [3, 0, 1]], 16, 0), 16, 1)  # 32x48: squares of 16
 
@@ -83,26 +83,32 @@ def test_a_twin_is_filled_and_read_on_its_own(options):
 def test_result_at_the_size_of_the_frame():
     segmenter = Segmenter(attach(colour_model(stride=8), card()))
     assert segmenter.output_size == (4, 6)
-    frame = picture(np.repeat(np.repeat(QUARTERS, 3, 0), 3, 1))
-    np.testing.assert_array_equal(segmenter.segment(frame, 32, 48), QUARTERS)
+    large = np.repeat(np.repeat(QUARTERS, 3, 0), 3, 1)
+    assert segmenter.segment(picture(large)).shape == large.shape
+    np.testing.assert_array_equal(segmenter.segment(picture(large), sharp=False), large)
+    np.testing.assert_array_equal(segmenter.segment(picture(large), 32, 48, sharp=False), QUARTERS)
+    assert segmenter.coarse_label_map(picture(large)).shape == segmenter.output_size
+    with pytest.raises(UsageError, match="give both or none"):
+        segmenter.segment(picture(large), 32)
 
 
 def test_sharp_draws_a_slanted_outline_where_repeated_pixels_make_steps():
     y, x = np.mgrid[:32, :48]
     truth = np.where(3 * y > 2 * x, 1, 3)
     segmenter = Segmenter(attach(colour_model(stride=8), card()))
-    coarse = segmenter.segment(picture(truth), 32, 48)
-    sharp = segmenter.segment(picture(truth), 32, 48, sharp=True)
+    coarse = segmenter.segment(picture(truth), sharp=False)
+    sharp = segmenter.segment(picture(truth))
     assert (sharp != truth).mean() < (coarse != truth).mean()
 
 
 def test_letterbox_returns_only_what_the_frame_covers():
-    segmenter = Segmenter(attach(colour_model(), card()), resize="letterbox")
+    segmenter = Segmenter(attach(colour_model(), card()), preprocessing=Preprocessing(resize="letterbox"))
     square = picture(np.full((64, 64), 2))
-    assert segmenter.segment(square).shape == (32, 32)
-    assert (segmenter.segment(square) == 2).all()
-    assert (segmenter.segment(square, 64, 64) == 2).all()
-    assert (segmenter.segment(square, 64, 64, sharp=True) == 2).all()
+    assert segmenter.coarse_label_map(square).shape == (32, 32)
+    assert (segmenter.coarse_label_map(square) == 2).all()
+    for sharp in (False, True):
+        assert segmenter.segment(square, sharp=sharp).shape == (64, 64)
+        assert (segmenter.segment(square, sharp=sharp) == 2).all()
 
 
 def test_without_a_card_what_is_inferred_is_told():
@@ -121,20 +127,25 @@ def test_the_number_of_classes_of_a_file_that_gives_labels_comes_from_its_argmax
 def test_a_float_file_without_a_card_tells_its_assumption_unless_told():
     notices = Segmenter(colour_model(input_type=np.float32)).notices
     assert any("RGB; say otherwise with --mean, --std and --order" in notice for notice in notices)
-    told = Segmenter(colour_model(input_type=np.float32), mean=128.0, std=128.0, labels=LabelSet.from_names(CLASSES))
+    told = Segmenter(
+        colour_model(input_type=np.float32),
+        preprocessing=Preprocessing(mean=128.0, std=128.0),
+        labels=LabelSet.from_names(CLASSES),
+    )
     assert told.notices == ()
     np.testing.assert_array_equal(told.segment(picture(QUARTERS)), QUARTERS)
 
 
 def test_other_normalisation_is_applied_to_quantized_inputs():
     """Pixels 0-127 through (pixel - 64) / 64 are what 0-255 are through (pixel - 128) / 128."""
-    segmenter = Segmenter(colour_model(), mean=64.0, std=64.0)
+    segmenter = Segmenter(colour_model(), preprocessing=Preprocessing(mean=64.0, std=64.0))
     np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS) // 2), QUARTERS)
 
 
 @pytest.mark.parametrize("input_type", [np.uint8, np.int8, np.float32])
 def test_a_file_that_takes_blue_first_is_told_so(input_type):
-    segmenter = Segmenter(colour_model(input_type=input_type), mean=128.0, std=128.0, order="bgr")
+    preprocessing = Preprocessing(mean=128.0, std=128.0, order="bgr")
+    segmenter = Segmenter(colour_model(input_type=input_type), preprocessing=preprocessing)
     swapped = np.array([0, 3, 2, 1])[QUARTERS]  # red and blue change places
     np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS)), swapped)
 
@@ -142,8 +153,8 @@ def test_a_file_that_takes_blue_first_is_told_so(input_type):
 @pytest.mark.parametrize("input_type", [np.uint8, np.int8, np.float32])
 def test_each_channel_has_its_own_normalisation(input_type):
     """The network's red is brought from 0-63, its green from 0-127, its blue as it is."""
-    told = {"mean": (32.0, 64.0, 128.0), "std": (32.0, 64.0, 128.0)}
-    segmenter = Segmenter(colour_model(input_type=input_type), **told)
+    told = Preprocessing(mean=(32.0, 64.0, 128.0), std=(32.0, 64.0, 128.0))
+    segmenter = Segmenter(colour_model(input_type=input_type), preprocessing=told)
     darker = picture(QUARTERS) // np.array([1, 2, 4], np.uint8)
     np.testing.assert_array_equal(segmenter.segment(darker), QUARTERS)
 
@@ -151,7 +162,7 @@ def test_each_channel_has_its_own_normalisation(input_type):
 @pytest.mark.parametrize("order", ["grey", "as_is"])
 def test_an_order_that_the_file_cannot_have_is_refused(order):
     with pytest.raises(EdgesegError, match="input of 3 channels in the order grey" if order == "grey" else "float32"):
-        Segmenter(colour_model(), order=order).segment(np.zeros((32, 48, 3), np.float32))
+        Segmenter(colour_model(), preprocessing=Preprocessing(order=order)).segment(np.zeros((32, 48, 3), np.float32))
 
 
 def test_a_pixel_half_a_step_off_keeps_its_256_levels():
@@ -162,7 +173,7 @@ def test_a_pixel_half_a_step_off_keeps_its_256_levels():
 
 
 def test_one_channel_through_a_sigmoid_is_split_at_one_half():
-    segmenter = Segmenter(binary_model(), mean=128.0, std=128.0)
+    segmenter = Segmenter(binary_model(), preprocessing=Preprocessing(mean=128.0, std=128.0))
     assert any("above 0.5" in notice for notice in segmenter.notices)
     np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS)), QUARTERS == 1)
 
@@ -193,7 +204,7 @@ def test_unusable_files_get_one_line(content, message, capfd):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(ModelFileError, match="No such file"):
+    with pytest.raises(ModelFileError, match="no such file"):
         Segmenter(tmp_path / "nothing.tflite")
 
 
