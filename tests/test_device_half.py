@@ -28,7 +28,7 @@ WORKSHOP_COMMANDS = {
     "convert": ("absent.keras", "--float32"),
     "eval": ("MODEL", "--data", "DATA"),
 }
-WORKSHOP_MODULES = ("architectures", "conversion", "float_model", "keras_model", "losses", "training")
+WORKSHOP_MODULES = ("architectures", "conversion", "float_model", "keras_model", "losses", "thawed_layers", "training")
 
 
 @pytest.fixture
