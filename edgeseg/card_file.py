@@ -23,7 +23,7 @@ from pathlib import Path
 
 from edgeseg.card import ModelCard
 from edgeseg.card_json import from_json, to_json
-from edgeseg.card_mark import MARK, marked
+from edgeseg.card_mark import is_marked, marked
 from edgeseg.errors import ModelFileError
 from edgeseg.files import digest, write_bytes
 
@@ -140,7 +140,7 @@ def _card_start(model: bytes) -> int | None:
 def _refuse_remains(model: bytes, remains: tuple[bytes, ...]) -> None:
     """Raises ModelFileError if a file without a card had one."""
     tail = model[-_MOST_CARD:]
-    if any(part in tail for part in (MARK, *remains)):
+    if is_marked(model) or any(part in tail for part in remains):
         raise ModelFileError("the file is damaged or cut off: it had a card, which is gone; copy or convert it again")
 
 

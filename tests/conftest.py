@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ os.environ.update(
         "NO_COLOR": "1",
     }
 )
+# The verdicts on files without a card outlive a run of the tests: each costs a process.
+os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"edgeseg-tests-{os.getuid()}")
 if os.environ.get("PYTEST_XDIST_WORKER"):  # the workers fill the cores already
     os.environ.update({"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"})
 

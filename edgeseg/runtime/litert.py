@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.errors import DelegateError, ModelFileError, UsageError
+from edgeseg.errors import DelegateError, EdgesegError, ModelFileError, UsageError
 from edgeseg.runtime.delegates import DelegateSpec, parse_delegate, probe
 from edgeseg.runtime.origin import origin_of
 from edgeseg.runtime.protocol import Health, OpenOptions, Origin, TensorInfo
 from edgeseg.runtime.quiet import captured_stderr, telling
+from edgeseg.runtime.trial import try_out
 
 PACKAGES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
 MAGIC = b"TFL3"
@@ -68,6 +69,10 @@ class LiteRT:
         if spec.is_external:
             probe(spec, options.path, options.size)
             return Interpreter(content, options, spec, handle=load_delegate(spec.library, dict(spec.options)))
+        if not options.proven:
+            package = find_package()
+            runtime = f"{package.name} {package.version}"
+            try_out(content, options.name, runtime=runtime, delegate=spec.name, size=options.size)
         if spec.name != "auto":
             return Interpreter(content, options, spec)
         try:
@@ -160,10 +165,12 @@ class Interpreter:
                 for index, shape in _sized_inputs(self._handle.get_input_details(), options):
                     self._handle.resize_tensor_input(index, shape)
                 self._handle.allocate_tensors()
-            except (ValueError, RuntimeError) as error:
+                self.inputs = tuple(_info(d) for d in self._handle.get_input_details())
+                self.outputs = tuple(_info(d) for d in self._handle.get_output_details())
+            except EdgesegError:
+                raise
+            except Exception as error:  # a damaged file makes the runtime raise what it likes
                 raise ModelFileError(_why_not_loaded(options.name, len(content), error, log())) from error
-        self.inputs = tuple(_info(d) for d in self._handle.get_input_details())
-        self.outputs = tuple(_info(d) for d in self._handle.get_output_details())
 
     def view(self, tensor: TensorInfo) -> npt.NDArray[Any]:
         """Returns a tensor's memory, not a copy. Let go of it before `invoke`, which refuses to run otherwise."""
@@ -182,7 +189,7 @@ class Interpreter:
         """
         try:
             self._handle.invoke()
-        except (ValueError, RuntimeError) as error:
+        except Exception as error:  # as above
             raise DelegateError(f"inference failed: {_first_line(error)}") from error
 
     def twin(self) -> Interpreter | None:

@@ -41,4 +41,8 @@ def open_model(model: Model, options: OpenOptions) -> tuple[str, ModelCard | Non
         return str(getattr(model, "name", options.name)), None, model
     size = (card.input.height, card.input.width) if card is not None and options.size is None else options.size
     name = options.name if path is None else path
-    return name, card, open_network(content, dataclasses.replace(options, name=name, path=path, size=size))
+    return (
+        name,
+        card,
+        open_network(content, dataclasses.replace(options, name=name, path=path, size=size, proven=card is not None)),
+    )

@@ -71,6 +71,8 @@ class OpenOptions:
         threads: CPU threads for inference, >= 1; None leaves the choice to the runtime.
         delegate: As `--delegate` takes it; None leaves the choice to the runtime.
         size: (rows, columns) for a network that takes pictures of any size; one of a fixed size does not look at it.
+        proven: Whether the content is known to be whole: by a card's digest, or because it was just made. What is not,
+            a runtime that a damaged file could harm tries out in a process of its own first (`runtime.trial`).
     """
 
     name: str = "the model"
@@ -78,6 +80,7 @@ class OpenOptions:
     threads: int | None = None
     delegate: str | None = None
     size: tuple[int, int] | None = None
+    proven: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,10 @@ def parse_graph(model: bytes | mmap.mmap) -> Graph:
         )
     # A card is small and at the end: to search all of a mapped file would load it.
     tail = bytes(model[-MAX_CARD:])
-    data = memoryview(model)[: len(model) - len(tail) + len(graph_of(tail))]
+    size = len(graph_of(tail))
+    if size == len(tail) < len(model):
+        graph_of(bytes(model[:MAX_CARD]))  # refuses a marked graph without its card
+    data = memoryview(model)[: len(model) - len(tail) + size]
     table = flatbuffer.root(data)
     version = table.scalar(0, "I")
     if version != schema.SCHEMA_VERSION:

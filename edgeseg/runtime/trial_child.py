@@ -1,0 +1,60 @@
+"""`python -m edgeseg.runtime.trial_child JSON < FILE`: loads and runs a file; see `edgeseg.runtime.trial`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import sys
+
+import numpy as np
+
+from edgeseg.errors import EdgesegError
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.trial import trust
+
+_MEMORY = 4 << 30
+_MEMORY_PER_BYTE = 16
+_PICTURES = 3
+
+
+def main(request: str) -> int:
+    """Loads the file on stdin and segments a few pictures with it.
+
+    Args:
+        request: A JSON object {delegate, size, seconds}.
+
+    Returns:
+        0, or 1 after printing the reason.
+    """
+    wanted = json.loads(request)
+    content = sys.stdin.buffer.read()
+    for kind, limit in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, _MEMORY + _MEMORY_PER_BYTE * len(content)),
+        (resource.RLIMIT_CPU, int(wanted["seconds"]) + 1),
+    ):
+        with contextlib.suppress(ValueError, OSError):  # a lower limit holds already
+            resource.setrlimit(kind, (limit, limit))
+    trust(content)
+    try:
+        segmenter = Segmenter(
+            content,
+            delegate=None if wanted["delegate"] == "auto" else wanted["delegate"],
+            size=None if wanted["size"] is None else (wanted["size"][0], wanted["size"][1]),
+        )
+        spec = segmenter.input
+        random = np.random.default_rng(0)
+        for _ in range(_PICTURES):
+            segmenter.segment(random.integers(0, 256, (spec.height, spec.width, spec.channels), np.uint8))
+    except EdgesegError as error:
+        print(error)
+        return 1
+    except Exception as error:  # whatever a damaged file makes Python's side of the runtime raise
+        print(f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
