@@ -24,7 +24,7 @@ from pathlib import Path
 from edgeseg.card import ModelCard
 from edgeseg.card_json import from_json, to_json
 from edgeseg.card_mark import is_marked, marked
-from edgeseg.errors import ModelFileError
+from edgeseg.errors import ModelFileError, quoted
 from edgeseg.files import digest, write_bytes
 
 MEMBER = "edgeseg_card.json"
@@ -152,7 +152,9 @@ def _unpack(archive: bytes) -> dict[str, bytes]:
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
         EOFError, KeyError, OSError, OverflowError, RuntimeError, ValueError,
     ) as error:  # fmt: skip
-        raise ModelFileError(f"the file is damaged or cut off ({error}): copy or convert it again") from error
+        raise ModelFileError(
+            f"the file is damaged or cut off ({quoted(str(error))}): copy or convert it again"
+        ) from error
 
 
 def _pack(members: dict[str, bytes]) -> bytes:
