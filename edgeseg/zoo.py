@@ -71,7 +71,8 @@ def resolve(model: str | Path | None, *, kind: Kind = "tflite") -> Path:
     """Finds the file that a user means.
 
     Args:
-        model: A file, a model folder, or a name in the zoo; None is the zoo's default.
+        model: A file, a model folder, or a name in the zoo; None is the zoo's default. A folder comes before the zoo's
+            model of the same name if it holds a model.
         kind: "tflite" wants a `.tflite` file, "float" the Keras network; "any" takes a file as it is, and the
             `.tflite` file of a folder or zoo model.
 
@@ -83,7 +84,9 @@ def resolve(model: str | Path | None, *, kind: Kind = "tflite") -> Path:
         UsageError: The name is neither a path nor in the zoo.
     """
     path = Path(DEFAULT if model is None else model)
-    if model is None or not path.exists():
+    bare = len(path.parts) == 1 and path.name in names()
+    elsewhere = bare and path.is_dir() and not _models_in(path)  # such as a data set that is called camvid, too
+    if model is None or not path.exists() or elsewhere:
         if path.suffix or len(path.parts) > 1:
             raise ModelFileError(f"model {path}: no such file; `edgeseg models` lists the zoo's names")
         if path.name not in names():
@@ -98,6 +101,10 @@ def resolve(model: str | Path | None, *, kind: Kind = "tflite") -> Path:
     if kind == "float" and path.suffix == ".tflite":
         raise ModelFileError(f"{path} is a .tflite file, expected the Keras model (.keras or .h5) it was made from")
     return path
+
+
+def _models_in(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix in (".tflite", *FLOAT_SUFFIXES)]
 
 
 def _in_folder(folder: Path, kind: Kind) -> Path:

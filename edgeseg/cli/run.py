@@ -113,6 +113,7 @@ def command(
       edgeseg run --camera 0 --size 720x1280 --events udp://127.0.0.1:9000 --stats stats.json
       edgeseg run --camera 0 --safe grass,field --camera-height 20 --fov 66 --mavlink udpout:127.0.0.1:14550
     """  # noqa: D301
+    from edgeseg.errors import UsageError
     from edgeseg.live.options import MaskOptions, ModelOptions, RunOptions
     from edgeseg.live.outputs.opening import OutputOptions
     from edgeseg.live.outputs.window import window_trouble
@@ -120,6 +121,8 @@ def command(
     from edgeseg.live.sources import SourceOptions
 
     what = _source_name(camera, source)
+    if window and headless:
+        raise UsageError("--window with --headless: one shows, the other shows nothing; leave one out")
     no_window = "" if headless else window_trouble()
     outputs = OutputOptions(
         record=record, save_labels=save_labels, events=events, stats=stats, serve=serve,

@@ -46,6 +46,10 @@ class MaskOptions:
     refine: str | None = None
     smooth: bool = False
 
+    def __post_init__(self) -> None:
+        if self.sharp and self.refine is not None:
+            raise UsageError(f"--sharp with --refine {self.refine}: refining draws the outlines itself, leave one out")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:

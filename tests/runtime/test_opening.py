@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import doctest
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from tiny_models import colour_model, picture
 
 from edgeseg.errors import UsageError
@@ -45,3 +47,34 @@ def test_inspect_takes_zoo_names(cli):
 def test_a_size_that_a_network_does_not_have(cli, tiny_model, tiny_dataset):
     message = cli("eval", tiny_model, "--data", tiny_dataset, "--size", "64x64").error
     assert "takes 48x64 and no other size, 64x64 was asked for" in message
+
+
+def test_a_tflite_file_of_any_size_takes_the_one_that_is_given():
+    model = schema.ModelT.InitFromPackedBuf(colour_model(), 0)
+    for tensor in model.subgraphs[0].tensors:
+        if list(tensor.shape[1:3]) == [32, 48]:
+            tensor.shapeSignature = [1, -1, -1, tensor.shape[3]]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    content = bytes(builder.Output())
+    with pytest.raises(UsageError, match="takes pictures of any size: say which"):
+        Segmenter(content)
+    truth = np.repeat(np.repeat([[0, 1], [2, 3]], 10, 0), 12, 1)
+    segmenter = Segmenter(content, size=truth.shape)
+    assert segmenter.output_size == truth.shape
+    np.testing.assert_array_equal(segmenter.segment(picture(truth)), truth)
+    twin = segmenter.twin()
+    assert twin is not None
+    np.testing.assert_array_equal(twin.segment(picture(truth)), truth)
+
+
+def test_a_data_set_of_the_same_name_does_not_hide_the_zoos_model(monkeypatch, tmp_path):
+    (tmp_path / "camvid/train").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert Segmenter("camvid").labels.num_classes == 11
+
+
+@pytest.mark.parametrize("pair", [("--window", "--headless"), ("--sharp", "--refine", "crf")], ids=" ".join)
+def test_flags_of_run_that_would_be_ignored_are_refused(cli, tiny_model, tiny_dataset, pair):
+    headless = () if "--window" in pair else ("--headless",)
+    assert "leave one out" in cli("run", tiny_model, "--source", tiny_dataset / "images/val", *pair, *headless).error
