@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -15,11 +16,14 @@ import pytest
 
 from edgeseg.errors import DataError, OutputError
 from edgeseg.files import (
+    check_apart,
     check_writable,
     digest,
     ensure_folder,
     file_digest,
     json_text,
+    read_json,
+    read_text,
     replacing,
     write_bytes,
     write_json,
@@ -223,3 +227,71 @@ def test_digests(tmp_path: Path) -> None:
     assert digest(data) == digest(memoryview(data)) == file_digest(tmp_path / "f") == hashlib.sha256(data).hexdigest()
     with pytest.raises(DataError, match=r"cannot read .*absent: No such file"):
         file_digest(tmp_path / "absent")
+
+
+def test_where_the_file_cannot_be_made_its_folders_do_not_stay(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        with pytest.raises(OutputError, match="Too many open files"):
+            write_text(tmp_path / "new" / "deeper" / "a.txt", "x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert names(tmp_path) == []
+
+
+def test_the_content_and_the_new_name_reach_the_disk_and_no_file_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
+    before = len(os.listdir("/proc/self/fd"))
+    write_text(tmp_path / "a.txt", "x")
+    assert flushed == [(tmp_path / "a.txt").stat().st_ino, tmp_path.stat().st_ino]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_json_is_indented_by_two_and_ends_its_line() -> None:
+    assert json_text({"a": [1]}) == '{\n  "a": [\n    1\n  ]\n}\n'
+
+
+def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -> None:
+    folder = tmp_path / "x" / "y"
+    assert ensure_folder(folder) == ensure_folder(str(folder)) == folder
+    assert names(folder) == []
+
+
+def test_reading_says_what_could_not_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "labels.json"
+    with pytest.raises(DataError, match=r"cannot read class names .*labels\.json: No such file"):
+        read_text(file, "class names")
+    file.write_bytes(b"gr\xfcn")
+    with pytest.raises(DataError, match="it is not text in UTF-8"):
+        read_text(file, "class names")
+    for content in ("{", "[" * 100_000):
+        file.write_text(content)
+        with pytest.raises(DataError, match=r"class names .*labels\.json is not JSON"):
+            read_json(file, "class names")
+    file.write_text('{"names": ["grün"]}', encoding="utf-8")
+    assert read_json(file, "class names") == {"names": ["grün"]}
+    assert read_text(file, "class names") == '{"names": ["grün"]}'
+
+
+def test_outputs_are_apart_from_inputs_and_from_each_other(tmp_path: Path) -> None:
+    source, folder = tmp_path / "film.avi", tmp_path / "folder"
+    source.write_bytes(b"film")
+    folder.mkdir()
+    (tmp_path / "link.avi").symlink_to(source)
+    (tmp_path / "twin.avi").hardlink_to(source)
+    inputs = [("the source", source), ("the folder", folder), ("what is not there", tmp_path / "absent")]
+    for name in ("film.avi", "folder/../film.avi", "link.avi", "twin.avi"):
+        with pytest.raises(OutputError, match=r"cannot write the recording to .*: that is the source; choose another"):
+            check_apart([("the recording", tmp_path / name)], inputs)
+    with pytest.raises(OutputError, match="that is the folder"):
+        check_apart([("masks", folder)], inputs)
+    with pytest.raises(OutputError, match="that is what is not there"):
+        check_apart([("figures", tmp_path / "absent")], inputs)
+    with pytest.raises(OutputError, match="cannot write figures to .*: that is where events goes too"):
+        check_apart([("events", tmp_path / "new.json"), ("figures", tmp_path / "new.json")])
+    check_apart([("events", tmp_path / "a"), ("figures", tmp_path / "b"), ("masks", tmp_path / "c")], inputs)
+    check_apart([("events", Path("/dev/null")), ("figures", Path("/dev/null"))], [("the source", Path("/dev/null"))])
