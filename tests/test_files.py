@@ -291,7 +291,7 @@ def test_outputs_are_apart_from_inputs_and_from_each_other(tmp_path: Path) -> No
         check_apart([("masks", folder)], inputs)
     with pytest.raises(OutputError, match="that is what is not there"):
         check_apart([("figures", tmp_path / "absent")], inputs)
-    with pytest.raises(OutputError, match="cannot write figures to .*: that is where events goes too"):
+    with pytest.raises(OutputError, match=r"cannot write figures to .*: that is where events goes too"):
         check_apart([("events", tmp_path / "new.json"), ("figures", tmp_path / "new.json")])
     check_apart([("events", tmp_path / "a"), ("figures", tmp_path / "b"), ("masks", tmp_path / "c")], inputs)
     check_apart([("events", Path("/dev/null")), ("figures", Path("/dev/null"))], [("the source", Path("/dev/null"))])
