@@ -2,24 +2,32 @@
 
 `labels.json` says what the ids mean: `{"names": ["road", ...], "colors": [[128, 64, 128], ...], "ignore_index": 255}`;
 colours and ignored id may be left out, and `"name"` may name the set. A folder without splits, with the files right in
-`images` and `labels`, is the split "all". This is what `edgeseg data synth` writes, and the way to bring pictures of
+`images` and `labels`, is the split "all". Of two classes, label maps that all hold only 0 and 255 are read as 0 and 1,
+and a message says so. This is what `edgeseg data synth` writes, and the way to bring pictures of
 one's own.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edgeseg.card import LabelSet
 from edgeseg.data.dataset import Dataset, paired
 from edgeseg.errors import DataError, UsageError, quoted
 from edgeseg.files import read_json
-from edgeseg.image import IMAGE_SUFFIXES
+from edgeseg.image import IMAGE_SUFFIXES, read_label_map
 
 NAME = "folder"
 LABELS_FILE = "labels.json"
+LABEL_SUFFIXES = (".png", ".bmp")
+WHITE = 255
+
+_LOG = logging.getLogger(__name__)
 
 
 def matches(root: Path) -> bool:
@@ -41,7 +49,25 @@ def open_split(root: Path, split: str) -> Dataset:
     images = pictures_in(root / "images" / part)
     label_maps = [label_map_of(image, root / "labels" / part) for image in images]
     name, labels = read_labels(root / LABELS_FILE)
-    return paired(name, split, labels, images, label_maps)
+    id_table: tuple[int, ...] = ()
+    if labels.num_classes == 2 and labels.ignore_index == WHITE and _black_and_white(root / "labels"):
+        id_table = (*range(WHITE), 1)
+        _LOG.warning("%s holds only ids 0 and 255: 255 is read as class 1, %s", root / "labels", labels.names[1])
+    return paired(name, split, labels, images, label_maps, id_table)
+
+
+def _black_and_white(folder: Path) -> bool:
+    """Whether all label maps below `folder`, of every split, hold only 0 and 255, the way binary masks are drawn.
+
+    It is asked of the whole set, so that all splits are read alike; the first map with another id ends the search.
+    """
+    white = False
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in LABEL_SUFFIXES and not p.name.startswith(".")):
+        found = np.flatnonzero(np.bincount(read_label_map(path).ravel(), minlength=256))
+        if not set(found.tolist()) <= {0, WHITE}:
+            return False
+        white = white or WHITE in found
+    return white
 
 
 def label_map_of(image: Path, folder: Path) -> Path:

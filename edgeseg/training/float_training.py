@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 
 from edgeseg.architectures.registry import build_network
 from edgeseg.card import ModelCard, Score, TrainingRecord
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
-from edgeseg.errors import DataError, UsageError
+from edgeseg.data.survey import Counts, count_ids, oddities
+from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
 from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
 from edgeseg.losses import make_loss
@@ -74,9 +73,9 @@ def train_float(
         UsageError: The options do not fit, the folder holds a training, or one with other settings.
     """
     going_on = claim(folder, resume=resume, overwrite=overwrite)
-    samples = list(train_set)
+    samples, pixels = read_checked(train_set, val_set)
     batches = Batches(samples, card.input, crop_of(card, options), options)
-    network = compiled_network(card, options, count_pixels(train_set, samples))
+    network = compiled_network(card, options, pixels)
     record = training_record(card, train_set, options, init)
     checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
     judge = BestByMiou(network, replace(card, training=record), val_set, batches, folder / MODEL_FILE)
@@ -143,7 +142,7 @@ class BestByMiou:
         save_model(self._path, self._copy, self.card)
 
 
-def compiled_network(card: ModelCard, options: TrainingOptions, pixels: npt.NDArray[np.int64]) -> Any:
+def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts) -> Any:
     """Builds a card's network at the crops' size, with its loss and its optimizer.
 
     Args:
@@ -174,19 +173,21 @@ def crop_of(card: ModelCard, options: TrainingOptions) -> tuple[int, int]:
     return options.crop or (card.input.height, card.input.width)
 
 
-def count_pixels(dataset: Dataset, samples: list[Sample]) -> npt.NDArray[np.int64]:
-    """Counts the pixels of each class in the pictures of a data set.
+def read_checked(train_set: Dataset, val_set: Dataset) -> tuple[list[Sample], Counts]:
+    """Reads both splits, so that nothing unreadable ends a training later, and tells what is odd about them.
+
+    Returns:
+        The training pictures, and the pixels of each of their classes.
 
     Raises:
-        DataError: There is none.
+        DataError: A split is empty, cannot be read, or has no labelled pixel.
     """
-    counts = np.zeros(256, np.int64)
-    for _, labels in samples:
-        counts += np.bincount(labels.ravel(), minlength=256)
-    known = counts[: dataset.labels.num_classes]
-    if not known.sum():
-        raise DataError(f"the {dataset.name} {dataset.split} split has no labelled pixel: every id is the ignored one")
-    return known
+    samples = list(train_set)
+    counts = count_ids(samples)
+    for dataset, found in ((train_set, counts), (val_set, count_ids(val_set))):
+        for oddity in oddities(dataset, found):
+            _LOG.warning("%s", oddity)
+    return samples, counts[: train_set.labels.num_classes]
 
 
 def training_record(card: ModelCard, train_set: Dataset, options: TrainingOptions, init: str) -> TrainingRecord:

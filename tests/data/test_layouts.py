@@ -12,6 +12,7 @@ from PIL import Image
 
 from edgeseg.data import ade20k, camvid, cityscapes, voc
 from edgeseg.data.layouts import LAYOUTS, open_dataset
+from edgeseg.data.survey import count_ids, oddities
 from edgeseg.errors import DataError, UsageError
 from edgeseg.image import write_image
 
@@ -245,3 +246,47 @@ def test_the_real_camvid_opens(test_data: Path) -> None:
     image, label_map = dataset.load(0)
     assert image.shape == (*label_map.shape, 3)
     assert set(np.unique(label_map).tolist()) <= {*range(11), 255}
+
+
+# === Binary masks, and what is odd about labels ===
+
+
+def binary_set(root: Path, masks: dict[str, list[list[int]]], **labels: object) -> Path:
+    for name, ids in masks.items():
+        write_image(root / f"images/{name}.png", np.zeros((*np.shape(ids), 3), np.uint8))
+        put_ids(root / f"labels/{name}.png", ids)
+    put_json(root / "labels.json", {"names": ["ground", "crack"], **labels})
+    return root
+
+
+@pytest.mark.parametrize("labels", [{}, {"ignore_index": 255}])
+def test_masks_of_0_and_255_are_two_classes_and_it_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, labels: dict[str, int]
+) -> None:
+    masks = {"train/a": [[0, 255], [0, 0]], "val/b": [[0, 0], [0, 0]]}
+    root = binary_set(tmp_path, masks, **labels)
+    assert open_dataset(root, "train").load(0)[1].tolist() == [[0, 1], [0, 0]]
+    assert "255 is read as class 1, crack" in caplog.text
+    assert open_dataset(root, "val").load(0)[1].tolist() == [[0, 0], [0, 0]]
+
+
+def test_255_stays_ignored_where_any_split_has_class_1(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = binary_set(tmp_path, {"train/a": [[0, 1], [0, 255]], "val/b": [[0, 255], [0, 0]]})
+    assert open_dataset(root, "val").load(0)[1].tolist() == [[0, 255], [0, 0]]
+    assert not caplog.text
+
+
+def test_masks_with_grey_edges_are_refused(tmp_path: Path) -> None:
+    root = binary_set(tmp_path, {"train/a": [[0, 255], [128, 0]]})
+    with pytest.raises(DataError, match="holds id 128: expected 0-1, or 255 to ignore"):
+        open_dataset(root, "train").load(0)
+
+
+def test_absent_classes_and_much_that_is_ignored_are_told(tmp_path: Path) -> None:
+    dataset = open_dataset(binary_set(tmp_path, {"train/a": [[0, 9], [9, 9]]}, ignore_index=9), "train")
+    assert oddities(dataset, count_ids(dataset)) == (
+        "the train split of folder has no pixel of crack: check the ids in its label maps",
+        "the train split of folder ignores 75 % of its pixels (id 9)",
+    )
+    with pytest.raises(DataError, match="no labelled pixel"):
+        oddities(dataset, np.eye(256, dtype=np.int64)[9])

@@ -1,0 +1,49 @@
+"""What the label maps of a split hold, and what about it is odd enough to say before hours of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.data.dataset import Dataset
+from edgeseg.errors import DataError
+from edgeseg.image import Uint8
+
+MUCH_IGNORED = 0.5
+"""A larger share of ignored pixels is told."""
+
+Counts = npt.NDArray[np.int64]
+
+
+def count_ids(samples: Iterable[tuple[Uint8, Uint8]]) -> Counts:
+    """Returns (256,) how many pixels have each id, over (picture, label map) pairs."""
+    counts = np.zeros(256, np.int64)
+    for _, label_map in samples:
+        counts += np.bincount(label_map.ravel(), minlength=256)
+    return counts
+
+
+def oddities(dataset: Dataset, counts: Counts) -> tuple[str, ...]:
+    """Tells which classes have no pixel, and whether much is ignored.
+
+    Args:
+        dataset: The split.
+        counts: Of `count_ids`, over all of it.
+
+    Raises:
+        DataError: No pixel has a class.
+    """
+    labels, where = dataset.labels, f"the {dataset.split} split of {dataset.name}"
+    known = counts[: labels.num_classes]
+    if not known.sum():
+        raise DataError(f"{where} has no labelled pixel: every id is {labels.ignore_index}, the ignored one")
+    told = []
+    missing = [name for name, count in zip(labels.names, known, strict=True) if not count]
+    if missing:
+        told.append(f"{where} has no pixel of {', '.join(missing)}: check the ids in its label maps")
+    ignored = counts[labels.ignore_index] / counts.sum()
+    if ignored > MUCH_IGNORED:
+        told.append(f"{where} ignores {100 * ignored:.0f} % of its pixels (id {labels.ignore_index})")
+    return tuple(told)
