@@ -51,17 +51,17 @@ def small_network() -> keras.Model:
 def test_measured_statistics_are_those_of_the_pictures_and_nothing_else_changes() -> None:
     network = small_network()
     images = np.random.default_rng(1).normal(3, 2, (5, 8, 8, 3)).astype(np.float32)
-    others = [np.array(v) for v in network.trainable_variables]
+    others = [v.numpy() for v in network.trainable_variables]
 
     assert measure_statistics(network, [images[:2], images[2:4], images[4:]]) == 5
 
-    before_norm = keras.Model(network.input, network.get_layer("conv").output)(images)
+    before_norm = keras.Model(network.input, network.get_layer("conv").output)(images).numpy()
     norm = network.get_layer("conv_BN")
-    np.testing.assert_allclose(norm.moving_mean, np.mean(before_norm, (0, 1, 2)), rtol=1e-5)
-    np.testing.assert_allclose(norm.moving_variance, np.var(before_norm, (0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), before_norm.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), before_norm.var((0, 1, 2)), rtol=1e-4)
     assert (norm.momentum, network.get_layer("drop").rate) == (0.97, 0.5)
     for now, then in zip(network.trainable_variables, others, strict=True):
-        np.testing.assert_array_equal(now, then)
+        np.testing.assert_array_equal(now.numpy(), then)
 
 
 def test_a_network_without_normalisation_is_left_alone() -> None:
@@ -90,7 +90,9 @@ def test_mixed_precision_leaves_no_trace_however_it_ends(failure: type[BaseExcep
 def test_a_seed_gives_the_same_weights_and_leaves_the_users_generators_as_they_were() -> None:
     def weights() -> np.ndarray:
         with seeded(4):
-            return np.array(keras.layers.Conv2D(3, 3)(np.zeros((1, 8, 8, 3), np.float32)))
+            layer = keras.layers.Conv2D(3, 3)
+            layer.build((1, 8, 8, 3))
+            return layer.kernel.numpy()
 
     random.seed(7)
     np.random.seed(7)  # noqa: NPY002
@@ -138,7 +140,7 @@ def test_letterboxed_training_keeps_the_shape_and_ignores_the_padding() -> None:
         assert np.ptp(rows) + 1 == pytest.approx(height, abs=1)
         assert np.ptp(columns) + 1 == pytest.approx(10, abs=1)
         assert (moved == OUTSIDE).sum() == pytest.approx(outside, abs=40)
-        assert (pixels[moved == OUTSIDE] >= 126).all()  # the padding's grey, but for the picture's interpolated edge
+        assert np.mean(pixels[moved == OUTSIDE] == 128) > 0.9 or not outside  # grey, but for an interpolated edge
 
 
 # === Loop, checkpoint, folder ===
@@ -178,17 +180,10 @@ def test_the_progress_of_an_epoch_ends_with_its_own_validation(tmp_path: Path) -
 
 def test_a_finished_training_goes_on_to_more_epochs_in_another_network_of_the_process(tmp_path: Path) -> None:
     """Names, not numbers: Keras counts its optimizers and random generators through the process."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    first, second, third = small_network(), small_network(), small_network()
-    third.set_weights(first.get_weights())
-    second.set_weights(first.get_weights())
-    steady = replace(OPTIONS, learning_rate=1e-3)
-    run(parts, replace(steady, epochs=2), FakeJudge(0.4), third)
-    fresh = small_network()
-    history, _ = run(parts, replace(steady, epochs=4), FakeJudge(0.5), fresh)
+    run(tmp_path, replace(OPTIONS, epochs=2), FakeJudge(0.4), small_network())
+    history, _ = run(tmp_path, replace(OPTIONS, epochs=4), FakeJudge(0.5), small_network())
     assert [row.epoch for row in history] == [1, 2, 3, 4]
     assert best_epoch(history) == Epoch(epoch=4, loss=history[3].loss, val_miou=0.5)
-    assert not whole.exists()
 
 
 def test_a_checkpoint_names_each_setting_that_differs(tmp_path: Path) -> None:
@@ -225,5 +220,5 @@ def test_a_folder_that_holds_a_training_is_used_only_as_asked(tmp_path: Path) ->
         claim(tmp_path, resume=True, overwrite=True)
     (tmp_path / CHECKPOINT_FILE).unlink()
     (tmp_path / MODEL_FILE).write_bytes(b"weights of weeks")
-    with pytest.raises(UsageError, match="no checkpoint.npz to go on from"):
+    with pytest.raises(UsageError, match=r"no checkpoint\.npz to go on from"):
         claim(tmp_path, resume=True, overwrite=False)
