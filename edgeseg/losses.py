@@ -39,6 +39,7 @@ def make_loss(
     ignore_index: int = 255,
     gamma: float = 2.0,
     dice_weights: DiceWeights = "uniform",
+    covers: tuple[slice, slice] | None = None,
 ) -> Loss:
     """Builds a loss from its name.
 
@@ -49,6 +50,7 @@ def make_loss(
         ignore_index: The label of pixels that do not count.
         gamma: Focusing parameter of the focal loss, >= 0; 0 makes it the cross-entropy.
         dice_weights: How `dice` weighs the classes, see there.
+        covers: Rows and columns of the labels that the logits answer, for a network without padding; all if None.
 
     Returns:
         A function of labels (B, H, W) and logits (B, h, w, num_classes) that gives a scalar.
@@ -66,8 +68,9 @@ def make_loss(
     weights = _checked_weights(class_weights, num_classes)
 
     def loss(labels: Any, logits: Any) -> Any:
-        if logits.shape[-1] != num_classes:
-            raise DataError(f"logits of {logits.shape[-1]} classes: expected {num_classes}, as make_loss was told")
+        _check(labels, logits, num_classes)
+        if covers is not None:
+            labels = labels[:, covers[0], covers[1]]
         pixels = _pixels(ops.cast(labels, "int32"), logits, weights, ignore_index)
         values = {
             "ce": lambda: focal(pixels, gamma=0.0),
@@ -79,6 +82,27 @@ def make_loss(
 
     loss.__name__ = re.sub(r"[^a-z0-9.]+", "_", name)  # tf_keras makes it a scope name
     return loss
+
+
+def _check(labels: Any, logits: Any, num_classes: int) -> None:
+    """Raises DataError unless labels are (B, H, W) and logits (B, h, w, num_classes) floats."""
+    wrong = None
+    if len(labels.shape) != 3:  # of any type: Keras turns them into floats before they come here
+        wrong = f"labels are of shape {tuple(labels.shape)}: expected ids (batch, H, W)"
+    elif len(logits.shape) != 4 or "float" not in _type_name(logits):
+        wrong = (
+            f"logits are {_type_name(logits)} of shape {tuple(logits.shape)}: expected floats (batch, h, w, classes)"
+        )
+    elif logits.shape[-1] != num_classes:
+        wrong = f"logits of {logits.shape[-1]} classes: expected {num_classes}, as make_loss was told"
+    elif labels.shape[0] is not None and logits.shape[0] is not None and labels.shape[0] != logits.shape[0]:
+        wrong = f"{labels.shape[0]} label maps with {logits.shape[0]} maps of logits: expected as many of each"
+    if wrong:
+        raise DataError(wrong)
+
+
+def _type_name(tensor: Any) -> str:
+    return str(getattr(tensor.dtype, "name", tensor.dtype))
 
 
 def parse_loss(name: str) -> tuple[tuple[float, str], ...]:

@@ -272,3 +272,30 @@ def test_a_label_that_is_no_class_is_not_passed_over(name, label):
 def test_logits_of_another_class_count():
     with pytest.raises(DataError, match="logits of 3 classes: expected 4"):
         make_loss("ce", num_classes=CLASSES)(np.zeros((1, 2, 2), np.uint8), tf.zeros((1, 2, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "logits", "message"),
+    [
+        (np.zeros((1, 2, 2, 1), np.uint8), tf.zeros((1, 2, 2, CLASSES)), r"labels are of shape \(1, 2, 2, 1\)"),
+        (np.zeros((1, 2, 2), np.uint8), tf.zeros((2, 2, CLASSES)), r"logits are float32 of shape \(2, 2, 4\)"),
+        (np.zeros((1, 2, 2), np.uint8), tf.zeros((1, 2, 2, CLASSES), "int32"), "logits are int32"),
+        (np.zeros((3, 2, 2), np.uint8), tf.zeros((1, 2, 2, CLASSES)), "3 label maps with 1 maps of logits"),
+    ],
+)
+def test_tensors_of_other_shapes_or_types(labels, logits, message):
+    with pytest.raises(DataError, match=message):
+        make_loss("ce", num_classes=CLASSES)(labels, logits)
+
+
+@pytest.mark.parametrize("name", ["ce", "focal", "dice"])
+def test_logits_of_the_centre_meet_the_labels_of_the_centre(name):
+    rng = np.random.default_rng(12)
+    labels, logits = rng.integers(0, CLASSES, (2, 8, 10)), rng.normal(size=(2, 4, 6, CLASSES))
+    centred = make_loss(name, num_classes=CLASSES, covers=(slice(2, 6), slice(2, 8)))
+    alone, gradient = value_and_gradient(make_loss(name, num_classes=CLASSES), labels[:, 2:6, 2:8], logits)
+    value, same_gradient = value_and_gradient(centred, labels, logits)
+    assert value == alone
+    np.testing.assert_array_equal(same_gradient, gradient)
+    stretched, _ = value_and_gradient(make_loss(name, num_classes=CLASSES), labels, logits)
+    assert value != stretched
