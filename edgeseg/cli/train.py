@@ -55,6 +55,15 @@ def command(
     seed: Annotated[int, typer.Option(help="Of initial weights, order and augmentation.")] = 0,
     val_every: Annotated[int, typer.Option(help="Epochs between validations.")] = 1,
     mixed_precision: Annotated[bool, typer.Option(help="Compute in bfloat16: for GPUs, slower on CPUs.")] = False,
+    ema: Annotated[
+        float, typer.Option(help="Keep the weights' running average, of this momentum (0.995); 0: not.")
+    ] = 0.0,
+    transfer_rate: Annotated[
+        float, typer.Option(help="Learning rate of backbone and pyramid over that of the rest.")
+    ] = 1.0,
+    freeze_start: Annotated[
+        bool, typer.Option("--freeze-start", help="Leave the backbone to stride 4 and its normalisation as they start.")
+    ] = False,
     licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.")] = "",
     resume: Annotated[
         bool, typer.Option(help="Go on with the training in --out; more --epochs may be asked of it.")
@@ -92,7 +101,8 @@ def command(
     options = TrainingOptions(
         epochs=epochs, batch_size=batch, crop=parse_size(crop) if crop else None, learning_rate=lr,
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
-        mixed_precision=mixed_precision, augmentation=Augmentation(scale=parse_scale(scale)),
+        mixed_precision=mixed_precision, ema=ema, transfer_rate=transfer_rate, freeze_start=freeze_start,
+        augmentation=Augmentation(scale=parse_scale(scale)),
     )  # fmt: skip
     with showing_training(out) as report:
         card = train(

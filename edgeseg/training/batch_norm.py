@@ -21,13 +21,14 @@ def measure_statistics(network: Any, batches: Iterable[Float32]) -> int:
     """Sets the moving means and variances of a network to those of pictures.
 
     Args:
-        network: Of `keras`, with float32 batch normalisations; one without any stays as it is.
+        network: Of `keras`, with float32 batch normalisations; one without any stays as it is, and so do those that do
+            not train.
         batches: (batch, H, W, 3) normalised pictures.
 
     Returns:
         How many pictures were measured; 0 if the network has no batch normalisation.
     """
-    layers = [layer for layer in _flat(network) if hasattr(layer, "moving_mean")]
+    layers = [layer for layer in _flat(network) if hasattr(layer, "moving_mean") and layer.trainable]
     if not layers:
         return 0
     means = [np.zeros(layer.moving_mean.shape) for layer in layers]

@@ -28,6 +28,7 @@ from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
 from edgeseg.training.history import best_epoch
 from edgeseg.training.options import Report, TrainingOptions
 from edgeseg.training.precision import precision, seeded
+from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages, freeze_start, slow_layers
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ def train_float(
     record = training_record(card, train_set, options, init)
     checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
     judge = BestByMiou(network, replace(card, training=record), val_set, batches, folder / MODEL_FILE)
+    if options.freeze_start:
+        freeze_start(judge.copy, card)
     if going_on:
         checkpoint.load(network)
         judge.recall(checkpoint)
@@ -110,13 +113,14 @@ class BestByMiou:
 
     Attributes:
         card: That of the best so far.
+        copy: The network as it was measured last.
     """
 
     def __init__(self, network: Any, card: ModelCard, val_set: Dataset, batches: Batches, path: Path) -> None:
         self.card = card
         self._network, self._val_set, self._batches, self._path = network, val_set, batches, path
         with precision("float32"):
-            self._copy = build_network(keras, network_spec(card))
+            self.copy = build_network(keras, network_spec(card))
 
     def recall(self, checkpoint: Checkpoint) -> None:
         """Takes up the best of the training that is gone on with, if it had one."""
@@ -125,9 +129,10 @@ class BestByMiou:
 
     def score(self) -> Score:
         """Measures the network as it is now."""
-        copy_weights(self._network, self._copy)
-        measure_statistics(self._copy, self._batches.plain(STATISTICS_IMAGES))
-        scores = evaluate(KerasSegmenter(self._copy, self.card.input).segment, self._val_set)
+        copy_weights(self._network, self.copy)
+        copy_averages(self._network, self.copy)
+        measure_statistics(self.copy, self._batches.plain(STATISTICS_IMAGES))
+        scores = evaluate(KerasSegmenter(self.copy, self.card.input).segment, self._val_set)
         return Score(
             dataset=self._val_set.name, split=self._val_set.split, images=scores.images, miou=scores.miou,
             pixel_accuracy=scores.pixel_accuracy,
@@ -139,7 +144,7 @@ class BestByMiou:
         if record is not None:
             record = replace(record, best_epoch=epoch, best_miou=score.miou, wall_s=round(wall_s, 1))
         self.card = replace(self.card, training=record, scores=(score,))
-        save_model(self._path, self._copy, self.card)
+        save_model(self._path, self.copy, self.card)
 
 
 def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts) -> Any:
@@ -160,12 +165,24 @@ def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts) 
         class_weights=class_weights(pixels) if options.class_weighting else None,
         ignore_index=card.labels.ignore_index,
     )
-    optimizer = keras.optimizers.AdamW(options.learning_rate, weight_decay=options.weight_decay)
+    if options.freeze_start:
+        freeze_start(network, card)
+    optimizer = adamw(network, card, options)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     # XLA's convolutions are 20 times slower than TensorFlow's on CPUs; on JAX it is the only way to run.
     network.compile(optimizer, loss=loss, jit_compile=keras.backend.backend() == "jax")
     optimizer.build(network.trainable_variables)
     return network
+
+
+def adamw(network: Any, card: ModelCard, options: TrainingOptions) -> Any:
+    """Makes the optimizer that the options ask for."""
+    settings: dict[str, Any] = {"weight_decay": options.weight_decay}
+    if options.ema:
+        settings |= {"use_ema": True, "ema_momentum": options.ema}
+    if options.transfer_rate == 1:
+        return keras.optimizers.AdamW(options.learning_rate, **settings)
+    return TwoSpeedAdamW(options.learning_rate, slow_layers(network, card), options.transfer_rate, **settings)
 
 
 def crop_of(card: ModelCard, options: TrainingOptions) -> tuple[int, int]:

@@ -28,6 +28,10 @@ class TrainingOptions:
         seed: Of initial weights, order and augmentation.
         val_every: Epochs between two validations; the last epoch always has one.
         mixed_precision: Compute in bfloat16 with float32 weights: faster on GPUs, slower on CPUs.
+        ema: Validate and keep the running average of the weights, of this momentum (0.99 to 0.999); 0 for the weights
+            themselves.
+        transfer_rate: Learning rate of backbone and pyramid over that of the rest, where they start from elsewhere.
+        freeze_start: Leave the backbone up to stride 4, and its batch normalisation, as they start.
         augmentation: How strongly pictures are varied.
     """
 
@@ -42,6 +46,9 @@ class TrainingOptions:
     seed: int = 0
     val_every: int = 1
     mixed_precision: bool = False
+    ema: float = 0.0
+    transfer_rate: float = 1.0
+    freeze_start: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -52,6 +59,8 @@ class TrainingOptions:
             raise UsageError(
                 f"learning rate {self.learning_rate}, weight decay {self.weight_decay}: expected > 0 and >= 0"
             )
+        if not 0 <= self.ema < 1 or not 0 <= self.transfer_rate < math.inf:
+            raise UsageError(f"ema {self.ema}, transfer rate {self.transfer_rate}: expected 0 <= ema < 1, rate >= 0")
         if self.crop is not None and min(self.crop) < 1:
             raise UsageError(f"crop {self.crop[0]}x{self.crop[1]}: expected two positive numbers, height x width")
         parse_loss(self.loss)

@@ -1,0 +1,92 @@
+"""Training what starts from elsewhere: some layers slower, some not at all; and averages of weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from edgeseg.architectures.registry import build_network
+from edgeseg.card import ModelCard
+from edgeseg.data.dataset import Dataset
+from edgeseg.errors import UsageError
+from edgeseg.keras_model import load_model, network_spec
+from edgeseg.training.augmentation import Augmentation
+from edgeseg.training.float_training import compiled_network, train_float
+from edgeseg.training.options import TrainingOptions
+from edgeseg.training.transfer import backbone_names, copy_averages
+
+Meadow = tuple[Dataset, Dataset]
+OPTIONS = TrainingOptions(epochs=2, batch_size=2, augmentation=Augmentation(scale=(0.8, 1.2)))
+
+
+def stepped(card: ModelCard, options: TrainingOptions, steps: int) -> tuple[Any, list[dict[str, np.ndarray]]]:
+    """Trains a network on one batch; returns it, and its weights before and after each step."""
+    network = compiled_network(card, options, np.full(card.labels.num_classes, 100))
+    images = np.random.default_rng(0).normal(0, 1, (2, *network.input_shape[1:])).astype(np.float32)
+    labels = np.zeros((2, *images.shape[1:3]), np.int32)
+    seen = []
+    for step in range(steps + 1):
+        seen.append({v.path: keras.ops.convert_to_numpy(v).copy() for v in network.variables})
+        if step < steps:
+            network.train_on_batch(images, labels)
+    return network, seen
+
+
+def test_layers_that_start_from_elsewhere_move_at_their_own_rate(small_card: ModelCard) -> None:
+    _, (before, plain) = stepped(small_card, OPTIONS, 1)
+    _, (_, slow) = stepped(small_card, replace(OPTIONS, transfer_rate=0.25), 1)
+
+    def moved(after: dict[str, np.ndarray], path: str) -> float:
+        return float(np.abs(after[path] - before[path]).mean())
+
+    for path in ("Conv1/kernel", "block_16_project/kernel", "aspp_1x1/kernel"):
+        assert moved(slow, path) == pytest.approx(0.25 * moved(plain, path), rel=1e-2)
+    for path in ("logits/kernel", "decoder_conv1_pointwise/kernel"):
+        assert moved(slow, path) == pytest.approx(moved(plain, path), rel=1e-2)
+
+
+def test_a_frozen_start_stays_as_it_is_and_the_rest_learns(small_card: ModelCard) -> None:
+    _, (before, after) = stepped(small_card, replace(OPTIONS, freeze_start=True), 1)
+    changed = {path for path in before if not np.array_equal(before[path], after[path])}
+    backbone = backbone_names(small_card)
+    assert "block_2_project" in backbone_names(small_card, 4)
+    assert "block_3_project" not in backbone_names(small_card, 4)
+    assert "block_2_project/kernel" not in changed
+    assert {"block_3_project/kernel", "logits/kernel", "decoder_low_BN/moving_mean"} <= changed
+    assert not {path for path in changed if "_BN/" in path and path.split("_BN/")[0] in backbone}
+
+
+def test_averages_are_those_of_the_steps(small_card: ModelCard) -> None:
+    network, seen = stepped(small_card, replace(OPTIONS, ema=0.75), 3)
+    copy = build_network(keras, network_spec(small_card))
+    copy_averages(network, copy)
+    path = "logits/kernel"
+    expected = seen[1][path]
+    for weights in seen[2:]:
+        expected = 0.75 * expected + 0.25 * weights[path]
+    averaged = {v.path: keras.ops.convert_to_numpy(v).copy() for v in copy.trainable_variables}
+    np.testing.assert_allclose(averaged[path], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_training_with_all_of_it_keeps_the_averages_and_goes_on(
+    small_card: ModelCard, meadow: Meadow, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, ema=0.9, transfer_rate=0.5, freeze_start=True)
+    train_float(small_card, *meadow, tmp_path, replace(options, epochs=1))
+    card = train_float(small_card, *meadow, tmp_path, options, resume=True)
+    assert card.training is not None
+    model, stored = load_model(tmp_path / "model.keras")
+    assert stored == card
+    assert np.isfinite(model.get_layer("logits").get_weights()[0]).all()
+
+
+def test_senseless_rates_are_refused() -> None:
+    with pytest.raises(UsageError, match="expected 0 <= ema < 1"):
+        TrainingOptions(ema=1.0)
+    with pytest.raises(UsageError, match="rate >= 0"):
+        TrainingOptions(transfer_rate=-1)
