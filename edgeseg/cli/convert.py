@@ -20,13 +20,21 @@ def command(
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="All integer, ranges from calibration pictures.")] = False,
     int8_weights: Annotated[bool, typer.Option("--int8-weights", help="Integer weights, float computation.")] = False,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="With --int8: train the weights for it, on the data set of --data.")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="With --qat: passes over the pictures; 5.")] = None,
+    distill: Annotated[
+        bool, typer.Option("--distill", help="With --qat: learn what the float network gives, not the labels.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="With --qat: go on with a stopped training.")] = False,
     float16: Annotated[bool, typer.Option("--float16", help="Half-precision weights, float computation.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="No quantization.")] = False,
     calibration: Annotated[
         str | None,
         typer.Option(help="Folder, glob, manifest, or 'synthetic'; the model's own data set's if not given."),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder that a manifest's file names are relative to.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of a manifest's files, or of --qat's data set.")] = None,
     images: Annotated[int, typer.Option(min=1, help="Use at most so many calibration pictures.")] = 100,
     size: Annotated[str | None, typer.Option(help="Input size, height x width; the model's own if not given.")] = None,
     target: Annotated[str, typer.Option(help="cpu, or edgetpu (all integer; says what will not map).")] = "cpu",
@@ -46,11 +54,12 @@ def command(
     Examples:
       edgeseg convert runs/camvid/model.keras --int8 -o camvid_int8.tflite --calibration camvid/train
       edgeseg convert runs/camvid --float16
+      edgeseg convert runs/camvid --int8 --qat --data camvid -o camvid_qat.tflite --epochs 5
       edgeseg convert their_unet.h5 --int8 --calibration pictures/ --labels names.txt
       edgeseg convert their_fcn.h5 --int8 --calibration pictures/ --order bgr --mean 103.94,116.78,123.68 --std 1
       edgeseg convert any_size.keras --int8 --calibration pictures/ --size 256x320
     """  # noqa: D301
-    given = {"--int8": int8, "--int8-weights": int8_weights, "--float16": float16, "--float32": float32}
+    given = {"--int8": int8, "--qat": qat, "--int8-weights": int8_weights, "--float16": float16, "--float32": float32}
     recipe = recipe_of_flags(flag for flag, wanted in given.items() if wanted)
     from edgeseg.cli.quiet import quiet_tensorflow
 
@@ -62,7 +71,7 @@ def command(
             model, recipe.name, out=out or ".", calibration=calibration, data=data, images=images,
             size=parse_size(size) if size else None, target=target, output=output,  # type: ignore[arg-type]
             labels=labels, mean=parse_per_channel("--mean", mean), std=parse_per_channel("--std", std),
-            order=order, force=force,
+            order=order, epochs=epochs, distill=distill, resume=resume, force=force,
             advance=advancing(progress, "calibrating" if recipe.calibrated else "converting"),
             notify=lambda line: console.print(line, soft_wrap=True, markup=False),
         )  # fmt: skip

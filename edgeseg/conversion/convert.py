@@ -15,9 +15,11 @@ from typing import Any
 
 from edgeseg.card import InputSpec, LabelSet, ModelCard, OutputKind, PerChannel, Recipe, Target
 from edgeseg.conversion.converter import Advance
-from edgeseg.conversion.network import Conversion, Notify, convert_network, trained_on
+from edgeseg.conversion.network import Conversion, Notify, Training, convert_network, trained_on
 from edgeseg.conversion.pictures import CALIBRATION_IMAGES, Pictures, divide, divide_arrays
-from edgeseg.data.calibration import open_calibration
+from edgeseg.conversion.qat import QatData, QatOptions
+from edgeseg.data.calibration import CalibrationSet, open_calibration
+from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import ConversionError, UsageError
 from edgeseg.files import check_apart, check_writable, write_bytes
 from edgeseg.float_model import open_float_model
@@ -42,6 +44,9 @@ def convert(
     mean: PerChannel | None = None,
     std: PerChannel | None = None,
     order: str | None = None,
+    epochs: int | None = None,
+    distill: bool = False,
+    resume: bool = False,
     force: bool = False,
     advance: Advance | None = None,
     notify: Notify = lambda line: None,
@@ -57,7 +62,8 @@ def convert(
         calibration: Pictures like those that the camera will see: a folder, a glob, a manifest, "synthetic", or arrays
             (H, W, 3) uint8 blue-green-red. They set ranges, and agreement is measured on some kept apart. None takes
             synthetic ones, for recipes that do not calibrate and for networks trained on such.
-        data: Folder that a manifest's file names are relative to.
+        data: Folder that a manifest's file names are relative to; for int8_qat the data set to train on (splits
+            "train" and "val"), whose training pictures also calibrate if no others are named.
         images: Calibrate on at most so many pictures.
         size: Another input size, (height, width).
         target: "edgetpu" cuts off what an Edge TPU does not run.
@@ -66,6 +72,9 @@ def convert(
         mean: Normalisation of a network without a card; what the network itself tells, or 127.5, if not given.
         std: Likewise.
         order: Order of its channels, "rgb", "bgr", "grey" or "as_is"; by their number if not given.
+        epochs: Of int8_qat's training; 5 if not given.
+        distill: Let int8_qat learn what the float network gives, instead of the labels.
+        resume: Go on with an int8_qat training that was stopped.
         force: Accept a file that does not choose as its network.
         advance: Called with (done, total) calibration pictures, then steps of refinement.
         notify: Called with lines for people: what was assumed, what each refinement brought, warnings.
@@ -82,18 +91,26 @@ def convert(
     row = recipe_row(recipe)
     if target == "edgetpu" and not row.is_integer:
         raise UsageError(f"--target edgetpu with {recipe}: the Edge TPU computes in integers only, use --int8")
-    if row.trained:
-        raise UsageError(f"{recipe} needs quantization-aware training, which is not there yet: use --int8")
+    if not row.trained and (epochs is not None or distill or resume):
+        raise UsageError(f"{recipe} trains nothing: --epochs, --distill and --resume go with --int8 --qat")
+    training = open_training(recipe, data, out, QatOptions(epochs=epochs or 5, distill=distill), resume=resume)
     if out is not None and not Path(out).is_dir():
         check_writable(out)
     network, card, notices = open_float_model(model, labels=labels, mean=mean, std=std, order=order, size=size)
     for line in notices:
         notify(line)
     spec = card.input if size is None else replace(card.input, height=size[0], width=size[1])
-    pictures = open_pictures(card, recipe, calibration, data=data, images=images, spec=spec)
+    if training is not None and calibration is None:
+        chosen = training.data.train_set
+        found = CalibrationSet(record_source=f"{chosen.name}/{chosen.split}", files=chosen.images)
+        pictures = divide(found, images)
+    else:
+        pictures = open_pictures(card, recipe, calibration, data=data, images=images, spec=spec)
     if out is not None and not Path(out).is_dir():
         _check_apart(Path(out), model, calibration, pictures)
-    done = convert_network(network, card, wanted, pictures, spec=spec, advance=advance, notify=notify)
+    done = convert_network(
+        network, card, wanted, pictures, spec=spec, training=training, advance=advance, notify=notify
+    )
     for line in done.warnings:
         notify(f"warning: {line}")
     if done.agreement < row.lowest_agreement and not force:
@@ -102,7 +119,35 @@ def convert(
         return done
     file = Path(out) / done.file_name if Path(out).is_dir() else Path(out)
     write_bytes(file, done.content)
+    if training is not None and training.data.checkpoint is not None:
+        training.data.checkpoint.unlink(missing_ok=True)
     return replace(done, file=file)
+
+
+def open_training(
+    recipe: str,
+    data: str | os.PathLike[str] | None,
+    out: str | os.PathLike[str] | None,
+    options: QatOptions,
+    *,
+    resume: bool,
+) -> Training | None:
+    """Opens what a recipe that trains learns from; None for one that does not.
+
+    Raises:
+        UsageError: It trains, and no data set is named.
+    """
+    if not recipe_row(recipe).trained:
+        return None
+    if data is None:
+        raise UsageError(f"{recipe} trains the weights: name the data set they were trained on with --data")
+    train_set, val_set = (open_dataset(Path(data), split) for split in ("train", "val"))
+    checkpoint = None
+    if out is not None:
+        checkpoint = Path(out) / "qat.npz" if Path(out).is_dir() else Path(f"{os.fspath(out)}.qat.npz")
+    return Training(
+        data=QatData(train_set=train_set, val_set=val_set, checkpoint=checkpoint, resume=resume), options=options
+    )
 
 
 def _check_apart(out: Path, model: Any, calibration: Any, pictures: Pictures) -> None:

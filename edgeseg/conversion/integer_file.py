@@ -161,6 +161,12 @@ class IntegerFile:
 
     def bias(self, operator: int) -> Float32 | None:
         """Returns an operator's bias in real units, one for each channel; None if it has none."""
+        place = BIAS[self.operators[operator].name][1]
+        inputs = self.operators[operator].inputs
+        if len(inputs) > place and inputs[place] >= 0:
+            described = self._graph.tensors[inputs[place]]
+            if flatbuffer_utils.type_to_name(described.type) == "FLOAT32":
+                return np.frombuffer(bytes(bytearray(self._model.buffers[described.buffer].data)), np.float32)
         tensor = self._bias_tensor(operator)
         if tensor is None:
             return None
@@ -183,6 +189,24 @@ class IntegerFile:
         shape[tensor.quantization.quantizedDimension if len(steps) > 1 else 0] = -1
         return np.frombuffer(data, np.int8).reshape(tensor.shape) * steps.reshape(shape)
 
+    def set_weights(self, operator: int, kernel: Float32, bias: Float32 | None) -> None:
+        """Stores another kernel and bias, in real units and the file's layout; steps follow the largest weights."""
+        op = self.operators[operator]
+        tensor = self._graph.tensors[op.inputs[1]]
+        axis = int(tensor.quantization.quantizedDimension)
+        per_channel = len(tensor.quantization.scale) > 1
+        others = tuple(n for n in range(kernel.ndim) if n != axis) if per_channel else None
+        steps = np.maximum(np.abs(kernel).max(others, keepdims=True), 1e-10).astype(np.float64) / 127
+        self._store(tensor, np.floor(kernel / steps + 0.5), np.int8)
+        tensor.quantization.scale = [float(step) for step in steps.ravel()]
+        bias_tensor = self._bias_tensor(operator)
+        incoming = self.scale(op.inputs[BIAS[op.name][0]])
+        if bias is None or bias_tensor is None or incoming is None:
+            return
+        bias_steps = steps.ravel() * incoming.step
+        self._store(bias_tensor, np.rint(bias / bias_steps))
+        bias_tensor.quantization.scale = [float(step) for step in bias_steps]
+
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Returns a tensor's dimensions."""
         return tuple(int(n) for n in self._graph.tensors[tensor].shape)
@@ -203,10 +227,10 @@ class IntegerFile:
         data = bytes(bytearray(self._model.buffers[tensor.buffer].data))
         return np.frombuffer(data, np.int32).astype(np.int64)
 
-    def _store(self, tensor: Any, values: npt.NDArray[Any]) -> None:
+    def _store(self, tensor: Any, values: npt.NDArray[Any], dtype: Any = np.int32) -> None:
         """Puts values into a tensor's buffer, or into one of its own: the converter lets equal constants share one."""
-        limits = np.iinfo(np.int32)
-        stored = np.frombuffer(np.clip(values, limits.min, limits.max).astype(np.int32).tobytes(), np.uint8)
+        limits = np.iinfo(dtype)
+        stored = np.frombuffer(np.clip(values, limits.min, limits.max).astype(dtype).tobytes(), np.uint8)
         buffer = self._model.buffers[tensor.buffer]
         if sum(other.buffer == tensor.buffer for other in self._graph.tensors) > 1:
             buffer = copy.copy(buffer)

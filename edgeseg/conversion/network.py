@@ -14,8 +14,10 @@ from edgeseg.conversion.converter import Advance, check_operators, run_converter
 from edgeseg.conversion.normalisation import doubt_about
 from edgeseg.conversion.pictures import Pictures
 from edgeseg.conversion.ptq import span_input_range, tensors_digest
+from edgeseg.conversion.qat import QatData, QatOptions, train_for_integers
 from edgeseg.conversion.refinements import REFINEMENTS, Subject
 from edgeseg.conversion.surgery import for_converter, with_output
+from edgeseg.errors import ConversionError, UsageError
 from edgeseg.files import digest
 from edgeseg.foreign import normalisation_text
 from edgeseg.host import tool_versions
@@ -27,6 +29,18 @@ from edgeseg.tflite.graph import parse_graph
 
 Notify = Callable[[str], None]
 """Called with a line for people."""
+
+
+LEAST_FAKE_QUANT_AGREEMENT = 0.98
+"""Pixels on which a trained file must choose as the network that was trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a recipe that trains learns from, and how."""
+
+    data: QatData
+    options: QatOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +76,7 @@ def convert_network(
     pictures: Pictures,
     *,
     spec: InputSpec | None = None,
+    training: Training | None = None,
     advance: Advance | None = None,
     notify: Notify = lambda line: None,
 ) -> Conversion:
@@ -73,6 +88,7 @@ def convert_network(
         recipe: How to quantize.
         pictures: Pictures like those the camera will see.
         spec: Another input than the card's.
+        training: What a recipe that trains learns from, and how.
         advance: Called with (done, total) calibration pictures, then steps of refinement.
         notify: Called with a line about what each refinement brought.
 
@@ -98,7 +114,11 @@ def convert_network(
         name=resized_name(card.name, (card.input.height, card.input.width), (spec.height, spec.width)),
         tools=tool_versions(),
     )
-    graph = refined(graph, network, converted, pictures, tensors, advance, notify)
+    if row.refinements or row.trained:
+        reference = run_converter(with_output(network, recipe), Recipe(name="float32"), spec, [])
+        graph = refined(graph, reference, network, converted, pictures, tensors, advance or _silent, notify)
+        if row.trained:
+            graph = trained(graph, reference, converted, pictures, training, advance or _silent, notify)
     choices = ChoicesOf(network, spec, pictures.unseen)
     agreement = choices.agreement(attach(graph, converted))
     converted = replace(
@@ -115,24 +135,19 @@ def convert_network(
 
 def refined(
     graph: bytes,
+    reference: bytes,
     network: Any,
     card: ModelCard,
     pictures: Pictures,
     tensors: Sequence[Uint8],
-    advance: Advance | None,
+    advance: Advance,
     notify: Notify,
 ) -> bytes:
     """Applies a recipe's refinements, each kept only if it helps on pictures that calibration did not see."""
-    names = recipe_row(card.recipe.name).refinements
-    if not names:
-        return graph
-    reference = run_converter(with_output(network, card.recipe), Recipe(name="float32"), card.input, [])
     choices = ChoicesOf(network, card.input, pictures.choosing)
     agreement = choices.agreement(attach(graph, card))
-    for name in names:
-        subject = Subject(
-            file=graph, reference=reference, tensors=tensors, spec=card.input, advance=advance or (lambda *_: None)
-        )
+    for name in recipe_row(card.recipe.name).refinements:
+        subject = Subject(file=graph, reference=reference, tensors=tensors, spec=card.input, advance=advance)
         better, what = REFINEMENTS[name](subject)
         now = choices.agreement(attach(better, card))
         if now > agreement:
@@ -141,6 +156,38 @@ def refined(
         else:
             notify(f"{name} are left as the converter set them: tuning brought no gain ({now:.2%} agreement)")
     return graph
+
+
+def trained(
+    graph: bytes,
+    reference: bytes,
+    card: ModelCard,
+    pictures: Pictures,
+    training: Training | None,
+    advance: Advance,
+    notify: Notify,
+) -> bytes:
+    """Trains an integer file's weights, and proves that the file does what was trained.
+
+    Raises:
+        UsageError: There is nothing to train on.
+        ConversionError: The file chooses otherwise than the network that was trained.
+    """
+    if training is None:
+        raise UsageError(f"{card.recipe.name} trains the weights: name a data set with --data")
+    content, network = train_for_integers(graph, reference, card, training.data, training.options, advance, notify)
+    same = ChoicesOf(network, card.input, pictures.choosing).agreement(attach(content, card))
+    notify(f"the file chooses as the fake-quantized network on {same:.2%} of the pixels")
+    if same < LEAST_FAKE_QUANT_AGREEMENT:
+        raise ConversionError(
+            f"the file chooses as the network that was trained on only {same:.2%} of the pixels, expected "
+            f"{LEAST_FAKE_QUANT_AGREEMENT:.0%} or more: use --int8 without --qat, and report this network"
+        )
+    return content
+
+
+def _silent(done: int, total: int) -> None:
+    """Shows no progress."""
 
 
 def doubts(model: Any, card: ModelCard, choices: ChoicesOf, pictures: Pictures) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def test_another_row_is_another_recipe(meadow: tuple[Dataset, Dataset], monkeypa
 
 def test_a_recipe_that_needs_training_is_not_replaced_by_another(tmp_path: Path) -> None:
     """It fell through to int8 weights with float computation."""
-    with pytest.raises(UsageError, match="int8_qat needs quantization-aware training"):
+    with pytest.raises(UsageError, match="int8_qat trains the weights: name the data set"):
         edgeseg.convert(colour_network(), "int8_qat", calibration="synthetic:1")
     with pytest.raises(UsageError, match="unknown recipe 'int8_qta': did you mean int8_qat"):
         edgeseg.convert(colour_network(), "int8_qta")
