@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
-from edgeseg.card_file import attach
+from edgeseg.card_file import attach, detach
 from edgeseg.conversion.agreement import ChoicesOf
 from edgeseg.conversion.converter import Advance, check_operators, run_converter
 from edgeseg.conversion.normalisation import doubt_about
@@ -18,7 +18,6 @@ from edgeseg.conversion.qat import QatData, QatOptions, train_for_integers
 from edgeseg.conversion.refinements import REFINEMENTS, Subject
 from edgeseg.conversion.surgery import for_converter, with_output
 from edgeseg.errors import ConversionError, UsageError
-from edgeseg.files import digest
 from edgeseg.foreign import normalisation_text
 from edgeseg.host import tool_versions
 from edgeseg.image import Uint8, fit
@@ -121,11 +120,11 @@ def convert_network(
             graph = trained(graph, reference, converted, pictures, training, advance or _silent, notify)
     choices = ChoicesOf(network, spec, pictures.unseen)
     agreement = choices.agreement(attach(graph, converted))
-    converted = replace(
-        converted, agreement=round(agreement, 6), agreement_on=pictures.record, graph_digest=digest(graph)
-    )
+    converted = replace(converted, agreement=round(agreement, 6), agreement_on=pictures.record)
+    content = attach(graph, converted)  # which marks the graph, and tells its digest in the card
+    converted = detach(content) or converted
     return Conversion(
-        content=attach(graph, converted),
+        content=content,
         card=converted,
         agreement=agreement,
         agreement_on=pictures.description,
