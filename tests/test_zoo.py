@@ -59,9 +59,10 @@ def test_the_default_model_segments_new_worlds_about_as_well_as_its_card_says() 
     assert miou(total) > segmenter.card.scores[0].miou - 0.1
 
 
-def test_the_camvid_model_scores_what_its_card_says(test_data: Path) -> None:
+@pytest.mark.parametrize("name", ["camvid", "street"])
+def test_the_camvid_models_score_what_their_cards_say(name: str, test_data: Path) -> None:
     """On every tenth picture of the validation split, within what so few pictures allow."""
-    segmenter = Segmenter(zoo.resolve("camvid"))
+    segmenter = Segmenter(zoo.resolve(name))
     assert segmenter.card is not None
     dataset = open_dataset(test_data / "camvid", "val")
 

@@ -1,7 +1,8 @@
 """A plain folder: `images/<split>/*`, `labels/<split>/*.png` or `.bmp` (one class id per pixel) and `labels.json`.
 
 `labels.json` says what the ids mean: `{"names": ["road", ...], "colors": [[128, 64, 128], ...], "ignore_index": 255}`;
-colours and ignored id may be left out, and `"name"` may name the set. A folder without splits, with the files right in
+colours and ignored id may be left out, and `"name"` may name the set. `"merge"` makes coarser classes of the named
+ones, see `edgeseg.data.merge`; colours are then those of the coarser ones. A folder without splits, with the files right in
 `images` and `labels`, is the split "all". Of two classes, label maps that all hold only 0 and 255 are read as 0 and 1,
 and a message says so. This is what `edgeseg data synth` writes, and the way to bring pictures of
 one's own.
@@ -18,6 +19,7 @@ import numpy as np
 
 from edgeseg.card import LabelSet
 from edgeseg.data.dataset import Dataset, paired
+from edgeseg.data.merge import merge_table
 from edgeseg.errors import DataError, UsageError, quoted
 from edgeseg.files import read_json
 from edgeseg.image import IMAGE_SUFFIXES, read_label_map
@@ -48,9 +50,8 @@ def open_split(root: Path, split: str) -> Dataset:
         raise DataError(f"{root / 'images'} has no split '{split}': it has {', '.join(have) or 'only all'}")
     images = pictures_in(root / "images" / part)
     label_maps = [label_map_of(image, root / "labels" / part) for image in images]
-    name, labels = read_labels(root / LABELS_FILE)
-    id_table: tuple[int, ...] = ()
-    if labels.num_classes == 2 and labels.ignore_index == WHITE and _black_and_white(root / "labels"):
+    name, labels, id_table = read_labels(root / LABELS_FILE)
+    if not id_table and labels.num_classes == 2 and labels.ignore_index == WHITE and _black_and_white(root / "labels"):
         id_table = (*range(WHITE), 1)
         _LOG.warning("%s holds only ids 0 and 255: 255 is read as class 1, %s", root / "labels", labels.names[1])
     return paired(name, split, labels, images, label_maps, id_table)
@@ -81,8 +82,12 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
 
 
-def read_labels(path: Path) -> tuple[str, LabelSet]:
-    """Reads `labels.json`: the set's name, "folder" if it gives none, and its classes.
+def read_labels(path: Path) -> tuple[str, LabelSet, tuple[int, ...]]:
+    """Reads `labels.json`.
+
+    Returns:
+        The set's name, "folder" if it gives none; its classes; and from the ids in its files to them, empty if they are
+        the same.
 
     Raises:
         DataError: It is missing, is not JSON, or its names and colours make no label set.
@@ -101,20 +106,24 @@ def read_labels(path: Path) -> tuple[str, LabelSet]:
     if not isinstance(name, str) or not re.fullmatch(r"[\w-]{1,40}", name):
         raise DataError(f"{path} has name {quoted(name)}: expected up to 40 letters, digits, '-' and '_'")
     try:
+        id_table: tuple[int, ...] = ()
+        if "merge" in value:
+            id_table = merge_table(value["merge"], names, ignore_index)
+            names = list(value["merge"])
         if "colors" not in value:
-            return name, LabelSet.from_names(names, ignore_index)
-        colours = _colours(value["colors"], path)
-        return name, LabelSet(names=tuple(names), colors=colours, ignore_index=ignore_index)
-    except UsageError as error:
+            return name, LabelSet.from_names(names, ignore_index), id_table
+        colours = _colours(value["colors"])
+        return name, LabelSet(names=tuple(names), colors=colours, ignore_index=ignore_index), id_table
+    except (DataError, UsageError) as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def _colours(value: Any, path: Path) -> tuple[tuple[int, int, int], ...]:
+def _colours(value: Any) -> tuple[tuple[int, int, int], ...]:
     def good(colour: Any) -> bool:
         return isinstance(colour, list) and len(colour) == 3 and all(type(c) is int and 0 <= c <= 255 for c in colour)
 
     if not isinstance(value, list) or not all(good(colour) for colour in value):
-        raise DataError(f"{path} has colours that are not [red, green, blue] with values 0-255")
+        raise DataError("its colours are not [red, green, blue] with values 0-255")
     return tuple((red, green, blue) for red, green, blue in value)
 
 

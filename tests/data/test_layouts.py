@@ -159,6 +159,17 @@ def test_plain_folder_brings_its_own_classes(plain_root: Path) -> None:
     assert dataset.load(0)[1].tolist() == [[0, 1], [1, 9]]  # 9 is this set's ignored id
 
 
+def test_plain_folder_may_merge_its_classes(plain_root: Path) -> None:
+    names = ["soil", "leaf", "stem", "sky"]
+    merge = {"plant": ["leaf", "stem"], "ground": ["soil"]}
+    put_json(plain_root / "labels.json", {"names": names, "merge": merge, "colors": [[1, 2, 3], [4, 5, 6]]})
+    put_ids(plain_root / "labels" / "train" / "a.png", [[0, 1], [2, 3]])
+    dataset = open_dataset(plain_root, "train")
+    assert dataset.labels.names == ("plant", "ground")
+    assert dataset.labels.colors == ((1, 2, 3), (4, 5, 6))
+    assert dataset.load(0)[1].tolist() == [[1, 0], [0, 255]]  # sky is in no class: ignored
+
+
 def test_plain_folder_may_have_a_name(plain_root: Path) -> None:
     put_json(plain_root / "labels.json", {"name": "yard", "names": ["soil", "leaf"], "ignore_index": 9})
     assert open_dataset(plain_root, "train").name == "yard"
@@ -186,6 +197,10 @@ def test_plain_folder_without_splits_is_all(tmp_path: Path) -> None:
         ({"names": ["soil", "leaf"], "colors": [[1, 2, 3], [1, 2, 256]]}, r"not \[red, green, blue\]"),
         ({"names": ["soil", "leaf"], "name": "my yard"}, "name 'my yard': expected up to 40 letters"),
         ({"names": ["soil", "leaf"], "ignore_index": 300}, "ignore_index 300: expected 0-255"),
+        ({"names": ["soil", "leaf"], "merge": {"all": ["soil"]}}, '"merge" is no object of two classes or more'),
+        ({"names": ["soil", "leaf"], "merge": {"a": [], "b": ["soil"]}}, "no list of names"),
+        ({"names": ["soil", "leaf"], "merge": {"a": ["sol"], "b": ["soil"]}}, "'sol' into 'a': it is none of"),
+        ({"names": ["soil", "leaf"], "merge": {"a": ["soil"], "b": ["soil"]}}, "'soil' into 'a' and into 'b'"),
     ],
 )
 def test_a_wrong_labels_json_is_explained(plain_root: Path, value: object, complaint: str) -> None:
