@@ -1,11 +1,10 @@
 """A plain folder: `images/<split>/*`, `labels/<split>/*.png` or `.bmp` (one class id per pixel) and `labels.json`.
 
 `labels.json` says what the ids mean: `{"names": ["road", ...], "colors": [[128, 64, 128], ...], "ignore_index": 255}`;
-colours and ignored id may be left out, and `"name"` may name the set. `"merge"` makes coarser classes of the named
-ones, see `edgeseg.data.merge`; colours are then those of the coarser ones. A folder without splits, with the files right in
+colours and ignored id may be left out, and `"name"` may name the set. `"merge"` makes coarser classes of the named ones
+(`edgeseg.data.merge`); colours are then those of the coarser ones. A folder without splits, with the files right in
 `images` and `labels`, is the split "all". Of two classes, label maps that all hold only 0 and 255 are read as 0 and 1,
-and a message says so. This is what `edgeseg data synth` writes, and the way to bring pictures of
-one's own.
+and a message says so. This is what `edgeseg data synth` writes, and the way to bring pictures of one's own.
 """
 
 from __future__ import annotations
