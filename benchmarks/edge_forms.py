@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--first", default="deeplabv3plus", help="trained first, for longer")
     parser.add_argument("--first-epochs", type=int, default=60)
     options = parser.parse_args()
-    forms = [name for name, a in ARCHITECTURES.items() if a.has_edge_form and name in (options.arch or ARCHITECTURES)]
+    forms = [name for name, a in ARCHITECTURES.items() if a.edge and name in (options.arch or ARCHITECTURES)]
     if options.data:
         first = options.folder / options.first
         for arch in [options.first, *(name for name in forms if name != options.first)]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.architectures.network import NetworkSpec
-from edgeseg.architectures.registry import build_network
+from edgeseg.architectures.registry import build_network, check_network
 from edgeseg.card import InputSpec, LabelSet, ModelCard
 from edgeseg.card_file import read_model, write_model
 from edgeseg.errors import ModelFileError, UsageError
@@ -34,7 +34,7 @@ def network_spec(card: ModelCard) -> NetworkSpec:
     Raises:
         UsageError: The card's network was not made by edgeseg, or its input size does not fit.
     """
-    return NetworkSpec(
+    spec = NetworkSpec(
         architecture=card.architecture,
         backbone=card.backbone,
         num_classes=card.labels.num_classes,
@@ -44,6 +44,8 @@ def network_spec(card: ModelCard) -> NetworkSpec:
         channels=card.input.channels,
         form=card.form,
     )
+    check_network(spec)
+    return spec
 
 
 def save_model(path: str | os.PathLike[str], model: Any, card: ModelCard | None) -> None:

@@ -7,11 +7,13 @@ A package adds to a registry by an entry point in its own pyproject.toml; nothin
 
 Names come from the packages' metadata, which is read once and only when a registry is asked; the code behind a name is
 imported only when that name is. A name that exists twice is refused, and a plug-in that cannot be loaded is named.
+edgeseg's own are told in the same way, "module:object", one line each.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -28,11 +30,11 @@ class Registry(Mapping[str, T], Generic[T]):
     Args:
         kind: What one of them is called in messages ("architecture").
         group: The entry points' group ("edgeseg.architectures").
-        own: Those that come with edgeseg.
-        expected: What a plug-in must be an instance of.
+        own: Those that come with edgeseg, each "module:object" or the object itself.
+        expected: What each must be an instance of; its `name`, where it has one, must be the name here.
     """
 
-    def __init__(self, kind: str, group: str, own: dict[str, T], expected: type[T]) -> None:
+    def __init__(self, kind: str, group: str, own: dict[str, str | T], expected: type[T]) -> None:
         self.kind = kind
         self.group = group
         self.own = own
@@ -53,7 +55,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         added = installed(self.group).get(name, ())
         if name in self.own and not added:
-            return self.own[name]
+            return self._own(name)
         if not added:
             raise KeyError(name)
         if name in self.own or len(added) > 1:
@@ -64,6 +66,15 @@ class Registry(Mapping[str, T], Generic[T]):
         if name not in self._loaded:
             self._loaded[name] = self._load(added[0])
         return self._loaded[name]
+
+    def _own(self, name: str) -> T:
+        known = self.own[name]
+        if isinstance(known, self._expected):
+            return known
+        module, _, attribute = str(known).partition(":")
+        value = getattr(importlib.import_module(module), attribute)
+        assert isinstance(value, self._expected), f"{known} is a {type(value).__name__}"
+        return value
 
     def _load(self, point: EntryPoint) -> T:
         subject = f"{self.kind} '{point.name}' of the package {package_of(point)}"
@@ -76,6 +87,8 @@ class Registry(Mapping[str, T], Generic[T]):
             raise PluginError(
                 f"{subject} is of type {type(value).__name__} ({point.value}): expected {self._expected.__name__}"
             )
+        if getattr(value, "name", point.name) != point.name:
+            raise PluginError(f"{subject} calls itself '{getattr(value, 'name', '')}': expected one name")
         return value
 
     def __iter__(self) -> Iterator[str]:

@@ -9,16 +9,23 @@ nothing behind is, and what is too much is cropped where maps meet and in the en
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.architectures.backbones.classic import vgg16
+from edgeseg.architectures.architecture import (
+    Architecture,
+    NetworkForm,
+    Reference,
+    edge_reference,
+    paper_reference,
+)
 from edgeseg.architectures.backbones.registry import build_backbone, parse_backbone
+from edgeseg.architectures.backbones.vgg16 import vgg16
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, upsample
-from edgeseg.architectures.network import NetworkSpec, require_backbone
+from edgeseg.architectures.network import NetworkSpec
 
 EDGE_HEAD = 256
 PAPER_HEAD = 4096
@@ -30,20 +37,11 @@ END_OFFSETS = {32: 19, 16: 27, 8: 31}
 """Where the picture begins in the upsampled scores, by the stride of the last fusion."""
 
 
-def fcn(skips: int) -> Callable[[ModuleType, Tensor, NetworkSpec], Tensor]:
-    """Returns the builder of an FCN that adds the scores of `skips` finer maps: 0 for 32s, 1 for 16s, 2 for 8s.
+def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec, *, skips: int) -> Tensor:
+    """Logits of stride s, s/2 or s/4, upsampled bilinearly where the paper learns it.
 
-    The edge form's deepest map has the spec's output stride s instead of 32; it gives logits of stride s, s/2 or s/4,
-    by bilinear upsampling where the paper learns it. The paper form gives logits at the size of the input.
+    The deepest map has the spec's output stride s instead of 32.
     """
-
-    def build(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-        return _edge(K, image, spec, skips) if spec.form == "edge" else _paper(K, image, spec, skips)
-
-    return build
-
-
-def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec, skips: int) -> Tensor:
     features = build_backbone(K, image, spec.backbone, spec.output_stride)
     x = conv_bn(K, features.last, EDGE_HEAD, "fc6", activation="relu")
     x = conv_bn(K, x, EDGE_HEAD, "fc7", activation="relu")
@@ -57,8 +55,8 @@ def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec, skips: int) -> Tensor
     return x
 
 
-def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec, skips: int) -> Tensor:
-    require_backbone(spec, "vgg16")
+def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec, *, skips: int) -> Tensor:
+    """Logits at the size of the input."""
     # The first convolution pads by one pixel itself.
     x = K.layers.ZeroPadding2D(PAPER_PADDING - 1, name="pad")(image)
     features = vgg16(K, x, parse_backbone(spec.backbone), PAPER_STRIDE)
@@ -102,3 +100,25 @@ def bilinear_kernel(factor: int, channels: int) -> npt.NDArray[np.float32]:
     kernel = np.zeros((2 * factor, 2 * factor, channels, channels), np.float32)
     kernel[:, :, range(channels), range(channels)] = np.outer(taps, taps)[:, :, None]
     return kernel
+
+
+def _fcn(stride: int, skips: int, edge: Reference, paper: Reference) -> Architecture:
+    """An FCN that adds the scores of `skips` finer maps to the deepest."""
+    return Architecture(
+        name=f"fcn{stride}s",
+        title=f"FCN-{stride}s",
+        citation="Long, Shelhamer, Darrell, Fully Convolutional Networks for Semantic Segmentation, CVPR 2015",
+        edge=NetworkForm(build=functools.partial(_edge, skips=skips), reference=edge),
+        paper=NetworkForm(
+            build=functools.partial(_paper, skips=skips),
+            reference=paper,
+            backbones=("vgg16",),
+            strides=(PAPER_STRIDE,),
+            checks=(),
+        ),
+    )
+
+
+FCN32S = _fcn(32, 0, edge_reference(804_667, 2_274_048_000), paper_reference("vgg16", 32, 136_152_917, 190_194_856_704))
+FCN16S = _fcn(16, 1, edge_reference(804_854, 2_275_948_800), paper_reference("vgg16", 32, 134_815_994, 190_281_890_448))
+FCN8S = _fcn(8, 2, edge_reference(805_041, 2_283_552_000), paper_reference("vgg16", 32, 134_489_759, 190_366_583_952))

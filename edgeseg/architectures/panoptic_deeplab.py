@@ -9,35 +9,36 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from edgeseg.architectures.architecture import Architecture, NetworkForm, edge_reference, paper_reference
+from edgeseg.architectures.backbones.features import Features
 from edgeseg.architectures.backbones.registry import build_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, depthwise_bn, upsample
-from edgeseg.architectures.deeplab import atrous_rates, separable_aspp
-from edgeseg.architectures.network import NetworkSpec, require_multiples
+from edgeseg.architectures.network import NetworkSpec
+from edgeseg.architectures.pyramid import atrous_rates, separable_aspp
 
 
-def panoptic_deeplab(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-    """Builds the semantic branch on an image tensor.
-
-    The paper's form has the full pyramid, 5x5 kernels and 256 channels. The edge form has MobileNetV2's reduced
-    pyramid, see `reduced_pyramid`, and 3x3 kernels.
-
-    Args:
-        K: `keras` or `tf_keras`.
-        image: (batch, H, W, 3), normalised.
-        spec: H and W must be multiples of `spec.output_stride`, which is 16 or 32.
-
-    Returns:
-        Logits (batch, H/4, W/4, num_classes).
-    """
-    require_multiples(spec, spec.output_stride)
-    edge = spec.form == "edge"
+def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
+    """MobileNetV2's reduced pyramid, see `reduced_pyramid`, and 3x3 kernels; logits of stride 4."""
     features = build_backbone(K, image, spec.backbone, spec.output_stride)
-    if edge:
-        x, decoder, skips, kernel = reduced_pyramid(K, features.last, 128), 96, {8: 48, 4: 24}, 3
-    else:
-        x = separable_aspp(K, features.last, 256, atrous_rates(spec.output_stride))
-        decoder, skips, kernel = 256, {8: 64, 4: 32}, 5
-    stride = spec.output_stride
+    x = reduced_pyramid(K, features.last, 128)
+    x = _decode(K, x, features, spec.output_stride, skips={8: 48, 4: 24}, decoder=96, kernel=3)
+    x = depthwise_bn(K, x, "decoder_depthwise", activation="relu")
+    x = conv_bn(K, x, 96, "decoder_pointwise", activation="relu")
+    return classifier(K, x, spec.num_classes)
+
+
+def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
+    """The full pyramid, 5x5 kernels and 256 channels; logits of stride 4."""
+    features = build_backbone(K, image, spec.backbone, spec.output_stride)
+    x = separable_aspp(K, features.last, 256, atrous_rates(spec.output_stride))
+    x = _decode(K, x, features, spec.output_stride, skips={8: 64, 4: 32}, decoder=256, kernel=5)
+    return classifier(K, x, spec.num_classes)
+
+
+def _decode(
+    K: ModuleType, x: Tensor, features: Features, stride: int, *, skips: dict[int, int], decoder: int, kernel: int
+) -> Tensor:
+    """Enlarges the map to the stride of each skip connection in turn, and joins it with `skips[stride]` channels."""
     for skip, channels in skips.items():
         x = upsample(K, x, stride // skip, f"decoder{skip}_up")
         low = conv_bn(K, features.by_stride[skip], channels, f"decoder{skip}_low", activation="relu")
@@ -45,10 +46,7 @@ def panoptic_deeplab(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
         x = depthwise_bn(K, x, f"decoder{skip}_depthwise", kernel=kernel, activation="relu")
         x = conv_bn(K, x, decoder, f"decoder{skip}_pointwise", activation="relu")
         stride = skip
-    if edge:
-        x = depthwise_bn(K, x, "decoder_depthwise", activation="relu")
-        x = conv_bn(K, x, decoder, "decoder_pointwise", activation="relu")
-    return classifier(K, x, spec.num_classes)
+    return x
 
 
 def reduced_pyramid(K: ModuleType, x: Tensor, filters: int) -> Tensor:
@@ -65,3 +63,12 @@ def reduced_pyramid(K: ModuleType, x: Tensor, filters: int) -> Tensor:
     pooled = K.layers.Conv2D(filters, 1, use_bias=False, name="aspp_pool_project")(pooled)
     x = K.layers.Add(name="aspp_add")([joined, pooled])
     return K.layers.ReLU(name="aspp_relu")(x)
+
+
+PANOPTIC_DEEPLAB = Architecture(
+    name="panoptic_deeplab",
+    title="Panoptic-DeepLab, semantic branch",
+    citation="Cheng et al., Panoptic-DeepLab, CVPR 2020",
+    edge=NetworkForm(build=_edge, reference=edge_reference(818_947, 2_416_511_168)),
+    paper=NetworkForm(build=_paper, reference=paper_reference("resnet50", 8, 26_845_749, 112_013_410_304)),
+)

@@ -10,24 +10,15 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from edgeseg.architectures.backbones.classic import vgg16
+from edgeseg.architectures.architecture import Architecture, NetworkForm, edge_reference, paper_reference
 from edgeseg.architectures.backbones.registry import build_backbone, parse_backbone
+from edgeseg.architectures.backbones.vgg16 import vgg16
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu
-from edgeseg.architectures.deeplab_classic import LARGE_FOV_RATE, PAPER_HEAD, PAPER_STRIDE
-from edgeseg.architectures.network import NetworkSpec, require_backbone, require_dilation, require_multiples
+from edgeseg.architectures.deeplab import LARGE_FOV_RATE, PAPER_HEAD, PAPER_STRIDE, large_fov_rates
+from edgeseg.architectures.network import NetworkSpec, dilation_fits, multiples_of
 
 INITIAL_SCALE = 10.0  # of the normalised features; the paper's section 3.2
 EDGE_WIDTH = 192
-
-
-def parsenet(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-    """Builds ParseNet.
-
-    Returns:
-        Logits: (batch, H/s, W/s, num_classes) for output stride s in edge form; (batch, H, W, num_classes) in paper
-        form.
-    """
-    return _edge(K, image, spec) if spec.form == "edge" else _paper(K, image, spec)
 
 
 def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
@@ -45,9 +36,7 @@ def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
 
 
 def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-    require_backbone(spec, "vgg16")
-    require_multiples(spec, PAPER_STRIDE)
-    require_dilation(spec, (LARGE_FOV_RATE,), PAPER_STRIDE)
+    """Logits at the size of the input, of stride 8 before they are enlarged."""
     x = vgg16(K, image, parse_backbone(spec.backbone), PAPER_STRIDE, pool=3).last
     x = conv_relu(K, x, PAPER_HEAD, "fc6", kernel=3, dilation=LARGE_FOV_RATE)
     x = K.layers.Dropout(0.5, name="drop6")(x)
@@ -67,3 +56,18 @@ def normalised_and_scaled(K: ModuleType, x: Tensor, name: str) -> Tensor:
     x = K.layers.UnitNormalization(axis=-1, name=f"{name}_norm")(x)
     scale = K.initializers.Constant(INITIAL_SCALE)
     return K.layers.DepthwiseConv2D(1, use_bias=False, depthwise_initializer=scale, name=f"{name}_scale")(x)
+
+
+PARSENET = Architecture(
+    name="parsenet",
+    title="ParseNet",
+    citation="Liu, Rabinovich, Berg, ParseNet: Looking Wider to See Better, ICLR workshop 2016",
+    edge=NetworkForm(build=_edge, reference=edge_reference(756_678, 2_073_108_288)),
+    paper=NetworkForm(
+        build=_paper,
+        reference=paper_reference("vgg16", PAPER_STRIDE, 20_528_981, 125_724_263_424),
+        backbones=("vgg16",),
+        strides=(PAPER_STRIDE,),
+        checks=(multiples_of(), dilation_fits(large_fov_rates)),
+    ),
+)

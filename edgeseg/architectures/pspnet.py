@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from edgeseg.architectures.backbones.classic import resnet
+from edgeseg.architectures.architecture import Architecture, NetworkForm, edge_reference, paper_reference
 from edgeseg.architectures.backbones.registry import build_backbone, parse_backbone
+from edgeseg.architectures.backbones.resnet import resnet
 from edgeseg.architectures.blocks import Tensor, activate, classifier, conv_bn, separable_conv_bn, upsample
-from edgeseg.architectures.network import NetworkSpec, require_backbone
+from edgeseg.architectures.network import NetworkSpec
 from edgeseg.errors import UsageError
 
 PAPER_BINS = (1, 2, 3, 6)
@@ -26,14 +27,20 @@ EDGE_BRANCH = 48
 EDGE_WIDTH = 128
 
 
-def pspnet(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-    """Builds PSPNet.
+def map_of(spec: NetworkSpec) -> tuple[int, int]:
+    """Returns rows and columns of the paper form's deepest map."""
+    return -(-spec.height // PAPER_STRIDE), -(-spec.width // PAPER_STRIDE)
 
-    Returns:
-        Logits: (batch, H/s, W/s, num_classes) for output stride s in edge form; (batch, H, W, num_classes) in paper
-        form.
-    """
-    return _edge(K, image, spec) if spec.form == "edge" else _paper(K, image, spec)
+
+def check_cells(spec: NetworkSpec) -> None:
+    """Raises UsageError unless the deepest map divides into the grid of 6x6 cells."""
+    if any(length % max(PAPER_BINS) for length in map_of(spec)):
+        step = PAPER_STRIDE * max(PAPER_BINS)
+        near = "x".join(str(max(1, round(length / step)) * step) for length in spec.size)
+        raise UsageError(
+            f"{spec.described}: expected a map of stride 8 that divides by 6 (473x473, or multiples of {step}), the "
+            f"nearest is {near}"
+        )
 
 
 def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
@@ -42,7 +49,7 @@ def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
     Averages over cells of h/6 rows, and resizing from 6 rows to h, are exact only for some sizes, and average pooling
     has no int8 kernel in XNNPACK. So cells are halved by a depthwise 2x2 convolution of stride 2, an average at first,
     and doubled again by bilinear upsampling; what exceeds an odd map is cut off. The single cell is added, not
-    concatenated, as in `deeplab.separable_aspp`.
+    concatenated, as in `pyramid.separable_aspp`.
     """
     x = build_backbone(K, image, spec.backbone, spec.output_stride).last
     joined, pooled = [x], x
@@ -66,15 +73,7 @@ def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
 
 
 def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-    require_backbone(spec, "resnet50", "resnet101")
-    height, width = (-(-length // PAPER_STRIDE) for length in spec.size)
-    if height % max(PAPER_BINS) or width % max(PAPER_BINS):
-        step = PAPER_STRIDE * max(PAPER_BINS)
-        near = "x".join(str(max(1, round(length / step)) * step) for length in spec.size)
-        raise UsageError(
-            f"input size {spec.height}x{spec.width} of pspnet: expected a map of stride 8 that divides by 6 "
-            f"(473x473, or multiples of {step}), the nearest is {near}"
-        )
+    height, width = map_of(spec)
     x = resnet(K, image, parse_backbone(spec.backbone), PAPER_STRIDE, deep_stem=True).last
     joined = [x]
     for bins in PAPER_BINS:
@@ -97,3 +96,18 @@ def crop_to(K: ModuleType, x: Tensor, like: Tensor, name: str) -> Tensor:
     if not rows and not columns:
         return x
     return K.layers.Cropping2D(((0, rows), (0, columns)), name=name)(x)
+
+
+PSPNET = Architecture(
+    name="pspnet",
+    title="PSPNet",
+    citation="Zhao et al., Pyramid Scene Parsing Network, CVPR 2017",
+    edge=NetworkForm(build=_edge, reference=edge_reference(790_715, 2_147_059_712)),
+    paper=NetworkForm(
+        build=_paper,
+        reference=paper_reference("resnet101", PAPER_STRIDE, 65_708_501, 229_820_720_320, size=(473, 473)),
+        backbones=("resnet101", "resnet50"),
+        strides=(PAPER_STRIDE,),
+        checks=(check_cells,),
+    ),
+)

@@ -9,54 +9,34 @@ keeping the size, input sizes being multiples of 16. 31,031,810 parameters for 3
 
 from __future__ import annotations
 
+import functools
 from types import ModuleType
 
+from edgeseg.architectures.architecture import (
+    OWN_ENCODER,
+    Architecture,
+    NetworkForm,
+    edge_reference,
+    paper_reference,
+)
 from edgeseg.architectures.backbones.registry import build_backbone
 from edgeseg.architectures.blocks import Tensor, classifier, conv_bn, conv_relu, upsample
-from edgeseg.architectures.network import NetworkSpec, require_backbone, require_multiples
+from edgeseg.architectures.network import NetworkSpec, multiples_of
 from edgeseg.errors import UsageError
 
 PAPER_WIDTH = 64
 PAPER_DEPTH = 4
+UNPADDED_MARGIN = 92
+"""Pixels at every side that the unpadded network's 18 convolutions of 3x3, at their strides, take away: 572 to 388."""
 EDGE_WIDTHS = {32: 160, 16: 128, 8: 96, 4: 24, 2: 16}
 """Channels of the edge form's decoder at each stride: few where the maps are large, so that they fit on a chip."""
 
 
-def unet(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-    """Builds U-Net.
-
-    Args:
-        K: `keras` or `tf_keras`.
-        image: (batch, H, W, 3), normalised.
-        spec: In paper form the backbone is "unet" (its own encoder).
-
-    Returns:
-        Logits: (batch, H/2, W/2, num_classes) in edge form, where the encoder is any backbone; (batch, H, W,
-        num_classes) in paper form.
-    """
-    if spec.form == "edge":
-        return _edge(K, image, spec)
-    require_backbone(spec, "own")
-    require_multiples(spec, 2**PAPER_DEPTH)
-    return _paper(K, image, spec, "same")
-
-
-def unet_unpadded(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-    """Builds the unpadded U-Net, whose map of logits is 184 pixels smaller than its input (paper form only).
-
-    Raises:
-        UsageError: The edge form was asked for, or the input size leaves an odd map before a pooling.
-    """
-    if spec.form == "edge":
-        raise UsageError("unet_unpadded has no edge form: expected --arch unet, which keeps the input's size")
-    require_backbone(spec, "own")
+def check_unpadded(spec: NetworkSpec) -> None:
+    """Raises UsageError if the input size leaves an odd map before a pooling, or nothing at the end."""
     if not all(map(unpadded_fits, spec.size)):
         near = "x".join(str(nearest_unpadded(length)) for length in spec.size)
-        raise UsageError(
-            f"input size {spec.height}x{spec.width} of unet_unpadded: expected sides of 188 + 16 n such as 572, "
-            f"the nearest is {near}"
-        )
-    return _paper(K, image, spec, "valid")
+        raise UsageError(f"{spec.described}: expected sides of 188 + 16 n such as 572, the nearest is {near}")
 
 
 def unpadded_fits(length: int) -> bool:
@@ -85,7 +65,9 @@ def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
     return classifier(K, x, spec.num_classes)
 
 
-def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec, padding: str) -> Tensor:
+def _paper(K: ModuleType, image: Tensor, spec: NetworkSpec, *, padding: str) -> Tensor:
+    """The paper's figure 1 on its own encoder, with logits of stride 1."""
+
     def pair(x: Tensor, filters: int, name: str) -> Tensor:
         x = conv_relu(K, x, filters, f"{name}_conv1", kernel=3, padding=padding)
         return conv_relu(K, x, filters, f"{name}_conv2", kernel=3, padding=padding)
@@ -115,3 +97,33 @@ def centre_crop(K: ModuleType, x: Tensor, height: int, width: int, name: str) ->
         return x
     margins = ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
     return K.layers.Cropping2D(margins, name=name)(x)
+
+
+_CITATION = "Ronneberger, Fischer, Brox, U-Net, MICCAI 2015"
+
+UNET = Architecture(
+    name="unet",
+    title="U-Net",
+    citation=_CITATION,
+    edge=NetworkForm(build=_edge, reference=edge_reference(738_843, 2_500_070_400)),
+    paper=NetworkForm(
+        build=functools.partial(_paper, padding="same"),
+        reference=paper_reference("own", 16, 31_033_045, 193_005_092_864),
+        backbones=OWN_ENCODER,
+        strides=(2**PAPER_DEPTH,),
+        checks=(multiples_of(),),
+    ),
+)
+UNET_UNPADDED = Architecture(
+    name="unet_unpadded",
+    title="U-Net, unpadded",
+    citation=_CITATION,
+    paper=NetworkForm(
+        build=functools.partial(_paper, padding="valid"),
+        reference=paper_reference("own", 16, 31_033_045, 150_985_770_752, size=(572, 572)),
+        backbones=OWN_ENCODER,
+        strides=(2**PAPER_DEPTH,),
+        checks=(check_unpadded,),
+        margin=UNPADDED_MARGIN,
+    ),
+)

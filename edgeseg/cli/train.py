@@ -23,9 +23,12 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder for the weights, the checkpoint and the history.")],
     arch: Annotated[str, typer.Option(help="Architecture, see `edgeseg archs`.")] = "deeplabv3plus",
     backbone: Annotated[
-        str | None, typer.Option(help="Backbone, such as mobilenetv2_0.5; that of --init-from if not given.")
+        str | None,
+        typer.Option(help="Backbone, such as mobilenetv2_0.5; that of --init-from, or the paper's, if not given."),
     ] = None,
-    form: Annotated[Form, typer.Option(help="edge: made for every target; paper: the paper's own network.")] = "edge",
+    form: Annotated[
+        Form, typer.Option(help="edge: small, all of it runs in int8 on every target; paper: the paper's network.")
+    ] = "edge",
     size: Annotated[str, typer.Option(help="Input size, height x width.")] = "240x320",
     resize: Annotated[
         ResizeMode, typer.Option(help="stretch: a picture fills the input; letterbox: it keeps its shape.")
@@ -37,7 +40,9 @@ def command(
     ] = None,
     mean: Annotated[str | None, typer.Option(help="Input mean, 128 if not given; one for each channel.")] = None,
     std: Annotated[str | None, typer.Option(help="Input std, 128 if not given; one for each channel.")] = None,
-    output_stride: Annotated[int, typer.Option(help="8 (finer, slower), 16 or 32.")] = 16,
+    output_stride: Annotated[
+        int | None, typer.Option(help="8 (finer, slower), 16 or 32; 16, or the paper's, if not given.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
     val_split: Annotated[str, typer.Option(help="Split to choose the best epoch by.")] = "val",
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
@@ -79,6 +84,7 @@ def command(
       edgeseg train --data camvid --out runs/camvid --init-from deeplab_dm05.tflite --size 352x480 --crop 240x320
       edgeseg train --data camvid --out runs/camvid --epochs 100 --resume
       edgeseg train --data cells --out runs/cells --channels 1 --size 256x256
+      edgeseg train --data cells --out runs/unet --arch unet_unpadded --form paper --size 572x572
     """  # noqa: D301
     from edgeseg.card import InputSpec, input_channels
     from edgeseg.cli.quiet import quiet_tensorflow

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.architectures.backbones.registry import parse_backbone
+from edgeseg.architectures.backbones.registry import BACKBONES, parse_backbone
 from edgeseg.card import ChannelOrder
 from edgeseg.errors import UsageError
 
@@ -63,38 +63,42 @@ def init_from_keras(network: Any, donor: Any) -> tuple[int, int]:
 
 
 def init_from_imagenet(network: Any, backbone: str, order: ChannelOrder = "rgb") -> None:
-    """Gives a network's backbone the ImageNet weights of keras.applications, by layer name.
+    """Gives a network's backbone the ImageNet weights that its `Backbone` names, by layer name.
 
     They are trained on (pixel - 127.5) / 127.5; the half grey level to (pixel - 128) / 128 is far below sensor noise.
 
     Raises:
-        UsageError: keras.applications has no weights for that backbone, or they cannot be downloaded.
+        UsageError: There are none for that backbone, or they cannot be downloaded.
     """
     name = parse_backbone(backbone)
-    widths = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
-    if name.family != "mobilenetv2" or name.width not in widths or name.exact:
-        known = ", ".join(f"mobilenetv2_{w:g}" for w in widths)
-        raise UsageError(f"there are no ImageNet weights for {backbone}: expected one of {known}")
+    pretrained = BACKBONES[name.family].pretrained
+    if pretrained is None or name.width not in pretrained.widths or name.exact:
+        known = [f"{b.name}_{w:g}" for b in BACKBONES.values() if b.pretrained for w in b.pretrained.widths]
+        raise UsageError(f"there are no ImageNet weights for {backbone}: expected one of {', '.join(known)}")
     try:
-        source = keras.applications.MobileNetV2(
-            input_shape=(224, 224, 3), alpha=name.width, include_top=False, weights="imagenet"
-        )
+        source = pretrained.load(keras, name)
     except Exception as error:  # the download raises whatever the network stack raises
         raise UsageError(
             f"the ImageNet weights of {backbone} cannot be downloaded ({error}): connect to the network once, or use "
             "--init-from with a .tflite file"
         ) from error
-    copy_backbone(source, network, order)
+    copy_backbone(source, network, pretrained.renamed, order)
 
 
-def copy_backbone(source: Any, network: Any, order: ChannelOrder = "rgb") -> None:
-    """Copies the layers that a keras.applications MobileNetV2 and a network on one share.
+def copy_backbone(
+    source: Any, network: Any, renamed: tuple[tuple[str, str], ...] = (), order: ChannelOrder = "rgb"
+) -> None:
+    """Copies the layers that two networks share, the first convolution's channels put into `order`.
 
-    The stem's normalisation is called `bn_Conv1` there.
+    Args:
+        source: An RGB network.
+        network: Gets the weights.
+        renamed: Pairs of the source's layer names and the network's, where they differ.
+        order: The network's channel order.
     """
-    theirs = {layer.name: layer for layer in source.layers}
+    ours = dict(renamed)
+    theirs = {ours.get(layer.name, layer.name): layer.get_weights() for layer in source.layers}
+    stem = next(layer.name for layer in source.layers if layer.get_weights())
     for layer in network.layers:
-        name = "bn_Conv1" if layer.name == "Conv1_BN" else layer.name
-        if name in theirs and theirs[name].get_weights():
-            weights = theirs[name].get_weights()
-            layer.set_weights([for_order(weights[0], order)] if layer.name == "Conv1" else weights)
+        if weights := theirs.get(layer.name):
+            layer.set_weights([for_order(weights[0], order), *weights[1:]] if layer.name == stem else weights)

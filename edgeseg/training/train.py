@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from edgeseg.architectures.registry import find_form
 from edgeseg.card import Form, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
@@ -33,7 +34,7 @@ def train(
     backbone: str | None = None,
     form: Form = "edge",
     input: InputSpec | tuple[int, int] = DEFAULT_SIZE,
-    output_stride: int = 16,
+    output_stride: int | None = None,
     splits: tuple[str, str] = ("train", "val"),
     layout: str = "auto",
     init: str | os.PathLike[str] = "random",
@@ -51,10 +52,11 @@ def train(
         data: Folder of the data set.
         out: Folder for what is made; created if missing.
         architecture: Key of `edgeseg.architectures.registry.ARCHITECTURES`.
-        backbone: Such as "mobilenetv2_0.5"; if None that of the file in `init`, else `DEFAULT_BACKBONE`.
+        backbone: Such as "mobilenetv2_0.5"; if None that of the file in `init`, else the paper form's own or
+            `DEFAULT_BACKBONE`.
         form: "edge" or "paper", see `edgeseg.architectures.network.NetworkSpec`.
         input: The network's input, or its (height, width).
-        output_stride: 8 (finer, slower), 16 or 32.
+        output_stride: 8 (finer, slower), 16 or 32; if None the form's usual one.
         splits: To learn from, and to choose the best epoch by.
         layout: The data set's layout; recognised by its folders if "auto".
         init: "random", "imagenet", or a `.tflite` or `.keras` file to start from.
@@ -79,11 +81,12 @@ def train(
     """
     options = options or TrainingOptions()
     spec = input if isinstance(input, InputSpec) else InputSpec(height=input[0], width=input[1])
-    backbone = backbone or own_backbone(init) or DEFAULT_BACKBONE
+    built = find_form(architecture, form)
+    backbone = backbone or own_backbone(init) or (built.backbones[0] if built.backbones else DEFAULT_BACKBONE)
     train_set, val_set = (open_dataset(data, split, layout) for split in splits)
     card = ModelCard(
         name=f"{architecture}_{backbone}_{train_set.name}_{spec.height}x{spec.width}", architecture=architecture,
-        backbone=backbone, form=form, output_stride=output_stride, input=spec, labels=train_set.labels,
+        backbone=backbone, form=form, output_stride=output_stride or built.strides[0], input=spec, labels=train_set.labels,
         recipe=Recipe(name="float32"), licence=licence, tools=tool_versions(),
     )  # fmt: skip
     network_spec(card)

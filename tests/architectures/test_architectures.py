@@ -10,6 +10,7 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 tf_keras = pytest.importorskip("tf_keras")
 
+from edgeseg.architectures.backbones.backbone import Backbone  # noqa: E402
 from edgeseg.architectures.backbones.features import Features, Strides  # noqa: E402
 from edgeseg.architectures.backbones.registry import BACKBONES, build_backbone  # noqa: E402
 from edgeseg.architectures.blocks import conv_bn, depthwise_bn  # noqa: E402
@@ -26,7 +27,7 @@ from edgeseg.tflite.cost import flex_operators, float_operators  # noqa: E402
 from edgeseg.tflite.graph import parse_graph  # noqa: E402
 from edgeseg.tflite.xnnpack import coverage  # noqa: E402
 
-EDGE = [name for name, architecture in ARCHITECTURES.items() if architecture.has_edge_form]
+EDGE = [name for name, architecture in ARCHITECTURES.items() if architecture.edge]
 CLASSES = 4
 SIZE = (64, 320)  # as small as DeepLab v3's rate 18 at stride 16 allows
 
@@ -43,7 +44,7 @@ def four_layers(K, image, name, output_stride):
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
-    monkeypatch.setitem(BACKBONES, "tiny", four_layers)
+    monkeypatch.setitem(BACKBONES.own, "tiny", Backbone(name="tiny", title="Tiny", build=four_layers))
 
 
 def spec(architecture, **changes):
@@ -133,9 +134,14 @@ def test_backbones_keep_the_output_stride(backbone, stride):
     image = keras.Input((64, 96, 3))
     features = build_backbone(keras, image, backbone, stride)
     assert features.last.shape[1:3] == (64 // stride, 96 // stride)
-    assert features.by_stride[stride] is features.last
     for finer, x in features.by_stride.items():
         assert x.shape[1:3] == (64 // finer, 96 // finer)
+    assert tuple(features.by_stride) == tuple(s for s in BACKBONES[backbone].strides if s <= stride)
+
+
+def test_a_backbone_tells_the_channels_of_its_pyramid():
+    assert BACKBONES["resnet18"].channels(keras, "resnet18_0.25") == {2: 16, 4: 16, 8: 32, 16: 64, 32: 128}
+    assert BACKBONES["vgg16"].channels(keras, "vgg16", 8) == {2: 64, 4: 128, 8: 512}
 
 
 @pytest.mark.parametrize("family", ["mobilenetv3min", "efficientnetlite0", "resnet18"])
@@ -148,8 +154,8 @@ def test_other_backbones_carry_a_decoder(family):
 
 def test_multiscale_keeps_the_largest_score_of_each_class(monkeypatch):
     scores = lambda K, image, *_: K.layers.Conv2D(CLASSES, 8, strides=8, name="score")(image)  # noqa: E731
-    monkeypatch.setattr("edgeseg.architectures.deeplab_classic._paper_scores", scores)
-    wanted = spec("deeplabv2_multiscale", form="paper", backbone="resnet101", height=64, width=512)
+    monkeypatch.setattr("edgeseg.architectures.deeplab._paper_scores", scores)
+    wanted = spec("deeplabv2_multiscale", form="paper", backbone="resnet101", height=64, width=512, output_stride=8)
     network = build_network(keras, wanted, batch_size=1)
     image = np.random.default_rng(2).normal(size=(1, 64, 512, 3)).astype(np.float32)
     shared = network.get_layer("shared")
@@ -182,11 +188,21 @@ def test_deconvolution_starts_as_bilinear_upsampling():
         ("fcn8s", {"backbone": "vgg19"}, "unknown backbone 'vgg19': did you mean vgg16"),
         ("fcn8s", {"backbone": "resnet50_0.5"}, "resnet50 has no other width"),
         ("fcn8s", {"backbone": "mobilenetv2_9"}, "width 0.1 to 2"),
+        (
+            "fcn8s",
+            {"backbone": "mobilenetv3min_0.5_exact"},
+            "mobilenetv3min has no exact form, expected mobilenetv3min_0.5",
+        ),
         ("fcn8s", {"form": "paper"}, "for the paper form of fcn8s: expected vgg16"),
-        ("deeplabv1", {"form": "paper", "backbone": "vgg16", "height": 100}, "multiples of 8"),
+        ("deeplabv1", {"form": "paper", "backbone": "vgg16", "height": 100, "output_stride": 8}, "multiples of 8"),
         ("deeplabv3", {"width": 128}, "dilation rate 18 exceeds the 4x8 map of stride 16"),
         ("deeplabv2", {"width": 128}, "dilation rate 12 exceeds the 4x8 map"),
-        ("pspnet", {"form": "paper", "backbone": "resnet50"}, "map of stride 8 that divides by 6"),
+        ("pspnet", {"form": "paper", "backbone": "resnet50", "output_stride": 8}, "map of stride 8 that divides by 6"),
+        (
+            "pspnet",
+            {"form": "paper", "backbone": "resnet50"},
+            "output stride 16 for the paper form of pspnet: expected 8",
+        ),
         ("unet_unpadded", {}, "has no edge form"),
         ("deeplabv2_multiscale", {}, "has no edge form"),
         ("unet_unpadded", {"form": "paper", "backbone": "own", "height": 570}, "the nearest is 572x316"),

@@ -14,7 +14,7 @@ from edgeseg.tflite.edgetpu.predict import predict
 from edgeseg.tflite.graph import parse_graph
 
 pytestmark = pytest.mark.slow
-EDGE = [name for name, architecture in ARCHITECTURES.items() if architecture.has_edge_form]
+EDGE = [name for name, architecture in ARCHITECTURES.items() if architecture.edge]
 
 
 @pytest.mark.parametrize("name", EDGE)

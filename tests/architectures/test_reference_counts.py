@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow")
 from edgeseg.architectures.backbones.registry import build_backbone  # noqa: E402
 from edgeseg.architectures.count import multiply_accumulates, parameters  # noqa: E402
 from edgeseg.architectures.network import NetworkSpec  # noqa: E402
-from edgeseg.architectures.registry import ARCHITECTURES, EDGE_REFERENCE, Figures, build_network  # noqa: E402
+from edgeseg.architectures.registry import ARCHITECTURES, build_network  # noqa: E402
 
 VGG16 = 14_714_688  # 138,357,544 less the three fully connected layers' 123,642,856: Simonyan and Zisserman, table 2
 RESNET50 = 25_557_032 - (2048 * 1000 + 1000)  # torchvision resnet50's num_params, less its classifier
@@ -81,17 +81,29 @@ def _zero_weights(monkeypatch):
 
 
 def paper_form(architecture, backbone, **changes):
-    height, width = ARCHITECTURES[architecture].paper_size
-    wanted = {"num_classes": 21, "height": height, "width": width, "output_stride": 8, "form": "paper", **changes}
-    return build_network(keras, NetworkSpec(architecture=architecture, backbone=backbone, **wanted), batch_size=1)
+    wanted = like_reference(ARCHITECTURES[architecture].paper.reference) | {"form": "paper", "backbone": backbone}
+    return build_network(keras, NetworkSpec(architecture=architecture, **wanted | changes), batch_size=1)
+
+
+def like_reference(reference):
+    return {n: getattr(reference, n) for n in ("backbone", "num_classes", "height", "width", "output_stride")}
+
+
+def cost(network):
+    return {"parameters": parameters(network), "multiply_accumulates": multiply_accumulates(network)}
+
+
+def cost_of(reference):
+    return {name: getattr(reference, name) for name in ("parameters", "multiply_accumulates")}
 
 
 @pytest.mark.parametrize(("architecture", "backbone", "count", "size"), REFERENCES)
 def test_paper_form_equals_the_reference(architecture, backbone, count, size):
     network = paper_form(architecture, backbone)
     assert parameters(network) == count
-    if backbone == ARCHITECTURES[architecture].paper_backbones[0] and architecture != "deeplabv2_multiscale":
-        assert Figures(parameters(network), multiply_accumulates(network)) == ARCHITECTURES[architecture].paper_figures
+    reference = ARCHITECTURES[architecture].paper.reference
+    if backbone == reference.backbone and architecture != "deeplabv2_multiscale":
+        assert cost(network) == cost_of(reference)
     assert network.output.shape == (1, *size, 21)
 
 
@@ -112,7 +124,7 @@ def test_the_references_are_the_published_figures():
 
 
 def test_three_scales_cost_the_sum_of_their_areas():
-    one, three = (ARCHITECTURES[name].paper_figures for name in ("deeplabv2", "deeplabv2_multiscale"))
+    one, three = (ARCHITECTURES[name].paper.reference for name in ("deeplabv2", "deeplabv2_multiscale"))
     assert three.multiply_accumulates == one.multiply_accumulates * (1 + 0.75**2 + 0.5**2)
     assert three.parameters == one.parameters
 
@@ -121,7 +133,7 @@ def test_deeplabv3plus_resnet101():
     # segmentation_models.pytorch gives 45.7 M for its DeepLabV3Plus on resnet101, which is this network.
     network = paper_form("deeplabv3plus", "resnet101")
     assert parameters(network) == pytest.approx(45.7e6, abs=0.05e6)
-    assert Figures(parameters(network), multiply_accumulates(network)) == ARCHITECTURES["deeplabv3plus"].paper_figures
+    assert cost(network) == cost_of(ARCHITECTURES["deeplabv3plus"].paper.reference)
 
 
 @pytest.mark.parametrize(("backbone", "resnet"), [("resnet50", RESNET50), ("resnet101", RESNET101)])
@@ -136,20 +148,20 @@ def test_panoptic_deeplab_s_semantic_branch(backbone, resnet):
     network = paper_form("panoptic_deeplab", backbone)
     assert parameters(network) == resnet + pyramid + decoder + conv(256, 21)
     if backbone == "resnet50":
-        figures = Figures(parameters(network), multiply_accumulates(network))
-        assert figures == ARCHITECTURES["panoptic_deeplab"].paper_figures
+        assert cost(network) == cost_of(ARCHITECTURES["panoptic_deeplab"].paper.reference)
 
 
-@pytest.mark.parametrize("architecture", [name for name, a in ARCHITECTURES.items() if a.has_edge_form])
+@pytest.mark.parametrize("architecture", [name for name, a in ARCHITECTURES.items() if a.edge])
 def test_edge_form_costs_what_it_says(architecture):
-    network = build_network(keras, NetworkSpec(architecture=architecture, **EDGE_REFERENCE), batch_size=1)
-    assert Figures(parameters(network), multiply_accumulates(network)) == ARCHITECTURES[architecture].edge_figures
+    reference = ARCHITECTURES[architecture].edge.reference
+    network = build_network(keras, NetworkSpec(architecture=architecture, **like_reference(reference)), batch_size=1)
+    assert cost(network) == cost_of(reference)
 
 
 def test_every_paper_backbone_is_checked():
     checked = {(architecture, backbone) for architecture, backbone, *_ in REFERENCES}
-    offered = {(name, b) for name, a in ARCHITECTURES.items() for b in a.paper_backbones}
-    assert {pair for pair in offered - checked if pair[0] not in ("deeplabv3plus", "panoptic_deeplab")} == set()
+    offered = {(name, b) for name, a in ARCHITECTURES.items() if a.paper for b in a.paper.backbones}
+    assert offered - checked == set()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from edgeseg.architectures.backbones.mobilenet import MOBILENETV2
 from edgeseg.architectures.backbones.registry import build_backbone
 from edgeseg.architectures.registry import build_network
 from edgeseg.card import ModelCard
@@ -129,7 +130,8 @@ def test_keras_applications_weights_fit_by_layer_name(small_card: ModelCard) -> 
     source = keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=0.35, include_top=False, weights=None)
     spec = replace(network_spec(small_card), backbone="mobilenetv2_0.35", height=224, width=224, output_stride=32)
     network = build_network(keras, spec, batch_size=1)
-    copy_backbone(source, network)
+    assert MOBILENETV2.pretrained is not None
+    copy_backbone(source, network, MOBILENETV2.pretrained.renamed)
     image = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
     theirs = keras.Model(source.input, source.get_layer("block_16_project_BN").output)
     ours = keras.Model(network.input, network.get_layer("block_16_project_BN").output)

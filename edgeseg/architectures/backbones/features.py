@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from types import ModuleType
 
 from edgeseg.architectures.blocks import Tensor
 
@@ -27,10 +25,6 @@ class BackboneName:
 
     def __str__(self) -> str:
         return f"{self.family}_{self.width:g}{'_exact' if self.exact else ''}"
-
-
-BackboneBuilder = Callable[[ModuleType, Tensor, BackboneName, int], Features]
-"""(K, image, name, output stride) -> features."""
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:

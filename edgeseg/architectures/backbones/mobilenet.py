@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
+from edgeseg.architectures.backbones.backbone import Backbone, PretrainedWeights
 from edgeseg.architectures.backbones.features import BackboneName, Features, Strides, round_channels
 from edgeseg.architectures.blocks import Tensor, conv_bn, depthwise_bn
 
@@ -90,7 +92,7 @@ def mobilenetv3_minimalistic(K: ModuleType, image: Tensor, name: BackboneName, o
     Args:
         K: `keras` or `tf_keras`.
         image: (batch, H, W, 3), values about -1..1.
-        name: Width; `exact` has no meaning here.
+        name: Width.
         output_stride: 8, 16 or 32.
     """
     x = conv_bn(K, image, 16, "Conv", kernel=3, stride=2, activation="relu")
@@ -113,7 +115,7 @@ def efficientnet_lite0(K: ModuleType, image: Tensor, name: BackboneName, output_
     Args:
         K: `keras` or `tf_keras`.
         image: (batch, H, W, 3), values about -1..1.
-        name: Width, 1 for the published network; `exact` has no meaning here.
+        name: Width, 1 for the published network.
         output_stride: 8, 16 or 32.
     """
     x = conv_bn(K, image, 32, "stem_conv", kernel=3, stride=2)
@@ -165,3 +167,25 @@ def inverted_residual(
     if add and stride == 1 and entry.shape[-1] == filters:
         x = K.layers.Add(name=f"{prefix}add")([entry, x])
     return x
+
+
+def _of_keras_applications(K: ModuleType, name: BackboneName) -> Any:
+    """They are trained on (pixel - 127.5) / 127.5; half a grey level to ours is far below sensor noise."""
+    return K.applications.MobileNetV2(
+        input_shape=(224, 224, 3), alpha=name.width, include_top=False, weights="imagenet"
+    )
+
+
+MOBILENETV2 = Backbone(
+    name="mobilenetv2",
+    title="MobileNetV2",
+    build=mobilenetv2,
+    exact=True,
+    pretrained=PretrainedWeights(
+        widths=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4), load=_of_keras_applications, renamed=(("bn_Conv1", "Conv1_BN"),)
+    ),
+)
+MOBILENETV3_MINIMALISTIC = Backbone(
+    name="mobilenetv3min", title="MobileNetV3-Large, minimalistic", build=mobilenetv3_minimalistic
+)
+EFFICIENTNET_LITE0 = Backbone(name="efficientnetlite0", title="EfficientNet-Lite0", build=efficientnet_lite0)

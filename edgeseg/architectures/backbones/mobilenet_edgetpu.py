@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from edgeseg.architectures.backbones.backbone import Backbone
 from edgeseg.architectures.backbones.features import BackboneName, Features, Strides, round_channels
 from edgeseg.architectures.backbones.mobilenet import inverted_residual
 from edgeseg.architectures.blocks import Tensor, conv_bn
@@ -70,3 +71,6 @@ def fused_residual(
     x = conv_bn(K, x, expanded, f"{prefix}expand", kernel=3, stride=stride, dilation=dilation, activation="relu")
     x = conv_bn(K, x, filters, f"{prefix}project", activation=None)
     return K.layers.Add(name=f"{prefix}add")([entry, x]) if add else x
+
+
+MOBILENET_EDGETPU = Backbone(name="mobilenetedgetpu", title="MobileNetEdgeTPU", build=mobilenet_edgetpu, exact=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from edgeseg.architectures.backbones.backbone import Backbone
 from edgeseg.architectures.backbones.features import BackboneName, Features, Strides, round_channels
 from edgeseg.architectures.blocks import Tensor, activate, conv_bn
 
@@ -52,3 +53,6 @@ def basic_block(K: ModuleType, x: Tensor, filters: int, stride: int, dilation: i
     if stride > 1 or entry.shape[-1] != filters:
         entry = conv_bn(K, entry, filters, f"{name}_shortcut", stride=stride, activation=None)
     return activate(K, K.layers.Add(name=f"{name}_add")([entry, x]), "relu", f"{name}_relu")
+
+
+RESNET18 = Backbone(name="resnet18", title="ResNet-18", build=resnet18, exact=True)

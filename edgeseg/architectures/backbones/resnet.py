@@ -1,49 +1,18 @@
-"""The papers' backbones: VGG16, ResNet-50 and ResNet-101."""
+"""ResNet-50 and ResNet-101, the backbones of the papers since 2016.
+
+He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
+"""
 
 from __future__ import annotations
 
 from types import ModuleType
 
+from edgeseg.architectures.backbones.backbone import Backbone
 from edgeseg.architectures.backbones.features import BackboneName, Features, Strides
-from edgeseg.architectures.blocks import Tensor, activate, conv_bn, conv_relu
+from edgeseg.architectures.blocks import Tensor, activate, conv_bn
 
-VGG16_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
-"""Channels and convolutions of the five stages: Simonyan and Zisserman, ICLR 2015, table 1, column D."""
-
-RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
-"""Blocks of the four stages: He et al., "Deep Residual Learning", CVPR 2016, table 1."""
-
-
-def vgg16(
-    K: ModuleType, image: Tensor, name: BackboneName, output_stride: int, *, pool: int = 2, prefix: str = ""
-) -> Features:
-    """VGG16's 13 convolutions and 5 poolings, with biases and without batch normalisation; 14,714,688 parameters.
-
-    Poolings beyond `output_stride` keep the size, and what follows is dilated (Chen et al., "DeepLab", ICLR 2015,
-    section 3.1).
-
-    Args:
-        K: `keras` or `tf_keras`.
-        image: (batch, H, W, 3).
-        name: Width 1; VGG16 has no other.
-        output_stride: 8, 16 or 32.
-        pool: Side of the pooling windows; DeepLab takes 3.
-        prefix: Of the layers' names.
-
-    Returns:
-        `by_stride[s]` is the output of the last pooling of stride s.
-    """
-    del name
-    x, strides, by_stride = image, Strides(output_stride, 1), {}
-    for stage, (filters, convolutions) in enumerate(VGG16_STAGES, 1):
-        dilation = strides.dilation
-        for number in range(1, convolutions + 1):
-            x = conv_relu(K, x, filters, f"{prefix}conv{stage}_{number}", kernel=3, dilation=dilation)
-        stride, _ = strides.step(2)
-        window = pool if stride == 2 else 3
-        x = K.layers.MaxPooling2D(window, stride, padding="same", name=f"{prefix}pool{stage}")(x)
-        by_stride[strides.stride] = x
-    return Features(by_stride, x)
+BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+"""Blocks of the four stages: table 1."""
 
 
 def resnet(
@@ -74,7 +43,7 @@ def resnet(
     by_stride = {2: x}
     x = K.layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
     strides = Strides(output_stride, 4)
-    for stage, blocks in enumerate(RESNET_BLOCKS[name.family], 2):
+    for stage, blocks in enumerate(BLOCKS[name.family], 2):
         stride, _ = strides.step(1 if stage == 2 else 2)
         for block in range(blocks):
             dilation = strides.dilation * (multi_grid[block] if stage == 5 else 1)
@@ -92,3 +61,7 @@ def bottleneck(K: ModuleType, x: Tensor, filters: int, stride: int, dilation: in
     if stride > 1 or entry.shape[-1] != 4 * filters:
         entry = conv_bn(K, entry, 4 * filters, f"{name}_shortcut", stride=stride, activation=None)
     return activate(K, K.layers.Add(name=f"{name}_add")([entry, x]), "relu", f"{name}_relu")
+
+
+RESNET50 = Backbone(name="resnet50", title="ResNet-50", build=resnet, widths=(1.0, 1.0))
+RESNET101 = Backbone(name="resnet101", title="ResNet-101", build=resnet, widths=(1.0, 1.0))
