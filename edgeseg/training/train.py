@@ -86,8 +86,8 @@ def train(
     train_set, val_set = (open_dataset(data, split, layout) for split in splits)
     card = ModelCard(
         name=f"{architecture}_{backbone}_{train_set.name}_{spec.height}x{spec.width}", architecture=architecture,
-        backbone=backbone, form=form, output_stride=output_stride or built.strides[0], input=spec, labels=train_set.labels,
-        recipe=Recipe(name="float32"), licence=licence, tools=tool_versions(),
+        backbone=backbone, form=form, output_stride=output_stride or built.strides[0], input=spec,
+        labels=train_set.labels, recipe=Recipe(name="float32"), licence=licence, tools=tool_versions(),
     )  # fmt: skip
     network_spec(card)
     return train_float(
