@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from edgeseg.architectures.backbones.registry import list_backbones
+    from edgeseg.architectures.build import build
+    from edgeseg.architectures.registry import list_architectures
     from edgeseg.card import (
         AgreementRecord,
         CalibrationRecord,
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
 
 # === Where each public name lives ===
 _HOMES = {
+    "edgeseg.architectures.backbones.registry": ("list_backbones",),
+    "edgeseg.architectures.build": ("build",),
+    "edgeseg.architectures.registry": ("list_architectures",),
     "edgeseg.card": (
         "AgreementRecord", "CalibrationRecord", "InputSpec", "LabelSet", "ModelCard", "Recipe", "Score",
         "TrainingRecord",
@@ -127,11 +133,14 @@ __all__ = [
     "UsageError",
     "__version__",
     "benchmark",
+    "build",
     "class_iou",
     "colorize",
     "confusion_matrix",
     "convert",
     "evaluate",
+    "list_architectures",
+    "list_backbones",
     "miou",
     "open_dataset",
     "pixel_accuracy",

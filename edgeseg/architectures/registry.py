@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, cast, get_args
 
 from edgeseg.architectures.architecture import OWN_ENCODER, Architecture, NetworkForm
 from edgeseg.architectures.backbones.registry import parse_backbone
@@ -35,9 +35,34 @@ ARCHITECTURES: Registry[Architecture] = Registry(
 )
 
 
-def names_with(form: Form) -> list[str]:
-    """Returns the names of the architectures that have a form."""
-    return [name for name, architecture in ARCHITECTURES.items() if form in architecture.forms]
+DEFAULT_BACKBONE = "mobilenetv2_0.5"
+"""Of the forms that take any."""
+
+
+def list_architectures(form: Form | None = None) -> list[str]:
+    """Returns the names of the architectures that there are, other packages' among them.
+
+    Args:
+        form: "edge" or "paper", for those that have this form; all if None.
+
+    Raises:
+        UsageError: The form is unknown.
+        PluginError: A package's architecture cannot be loaded.
+    """
+    if form is None:
+        return list(ARCHITECTURES)
+    return [name for name, architecture in ARCHITECTURES.items() if known_form(form) in architecture.forms]
+
+
+def known_form(name: str) -> Form:
+    """Returns `name` as a form's name.
+
+    Raises:
+        UsageError: No form is called so.
+    """
+    if name not in get_args(Form):
+        raise unknown_name("form", name, get_args(Form))
+    return cast(Form, name)
 
 
 def find_form(name: str, form: Form) -> NetworkForm:
@@ -47,12 +72,37 @@ def find_form(name: str, form: Form) -> NetworkForm:
         UsageError: No architecture is called so, or it does not have that form; those that have it are named.
     """
     if name not in ARCHITECTURES:
-        raise unknown_name("architecture", name, names_with(form))
+        raise unknown_name("architecture", name, list_architectures(form))
     forms = ARCHITECTURES[name].forms
     if form not in forms:
-        others = ", ".join(names_with(form))
+        others = ", ".join(list_architectures(form))
         raise UsageError(f"{name} has no {form} form: expected its {' or '.join(forms)} form, or one of {others}")
     return forms[form]
+
+
+def describe_network(
+    architecture: str,
+    *,
+    num_classes: int,
+    size: tuple[int, int],
+    backbone: str | None = None,
+    form: Form = "edge",
+    output_stride: int | None = None,
+    channels: int = 3,
+) -> NetworkSpec:
+    """Describes a network and checks it; backbone and output stride are the form's usual ones if None.
+
+    Raises:
+        UsageError: As `check_network`.
+    """
+    usual = find_form(architecture, known_form(form))
+    spec = NetworkSpec(
+        architecture=architecture, num_classes=num_classes, height=size[0], width=size[1], form=form,
+        backbone=backbone or (usual.backbones[0] if usual.backbones else DEFAULT_BACKBONE),
+        output_stride=output_stride or usual.strides[0], channels=channels,
+    )  # fmt: skip
+    check_network(spec)
+    return spec
 
 
 def check_network(spec: NetworkSpec) -> NetworkForm:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edgeseg.architectures.registry import find_form
+from edgeseg.architectures.registry import DEFAULT_BACKBONE, find_form
 from edgeseg.card import Form, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
@@ -22,7 +22,6 @@ from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
 _LOG = logging.getLogger(__name__)
 
 DEFAULT_ARCHITECTURE = "deeplabv3plus"
-DEFAULT_BACKBONE = "mobilenetv2_0.5"
 DEFAULT_SIZE = (240, 320)
 
 

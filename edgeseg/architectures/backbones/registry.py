@@ -32,6 +32,11 @@ BACKBONES: Registry[Backbone] = Registry(
 )
 
 
+def list_backbones() -> list[str]:
+    """Returns the families of backbones that there are, other packages' among them."""
+    return list(BACKBONES)
+
+
 def parse_backbone(text: str) -> BackboneName:
     """Reads a backbone's name.
 
