@@ -12,13 +12,12 @@ keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 tf_keras = pytest.importorskip("tf_keras")
 
-from edgeseg.runtime.interpreter import Interpreter  # noqa: E402
 
 from edgeseg.architectures.architecture import Architecture, NetworkForm  # noqa: E402
 from edgeseg.architectures.network import NetworkSpec  # noqa: E402
 from edgeseg.architectures.registry import ARCHITECTURES, build_network, find_form  # noqa: E402
 from edgeseg.card import InputSpec, Recipe  # noqa: E402
-from edgeseg.conversion.convert import run_converter  # noqa: E402
+from edgeseg.conversion.converter import run_converter, run_file  # noqa: E402
 from edgeseg.errors import UsageError  # noqa: E402
 from edgeseg.keras_model import copy_weights  # noqa: E402
 from edgeseg.losses import make_loss  # noqa: E402
@@ -98,10 +97,8 @@ def test_learns_is_saved_and_is_the_same_function_everywhere(name, narrow, tmp_p
 
     height, width = SIZES[name]
     file = run_converter(twin, Recipe(name="float32"), InputSpec(height=height, width=width), [])
-    interpreter = Interpreter(file)
-    interpreter.view(interpreter.inputs[0])[:] = image
-    interpreter.invoke()
-    np.testing.assert_allclose(interpreter.view(interpreter.outputs[0]), expected, **close)
+    ((output,),) = run_file(file, image)
+    np.testing.assert_allclose(output, expected, **close)
 
 
 @pytest.mark.slow
@@ -138,7 +135,8 @@ def test_the_unpadded_u_net_covers_the_middle_of_the_picture(narrow):
     row, column = 94, 108  # of the 4x20 logits: 2, 16
     spotted = image.copy()
     spotted[0, row, column] += 100
-    change = np.abs(network(spotted, training=False) - network(image, training=False)).numpy()[0].sum(-1)
+    before, after = (np.asarray(network(picture, training=False))[0] for picture in (image, spotted))
+    change = np.abs(after - before).sum(-1)
     rows, columns = paper.covers(*wanted.size)
     strongest = np.unravel_index(change.argmax(), change.shape)
     assert np.abs(np.subtract(strongest, (row - rows.start, column - columns.start))).max() <= 2
