@@ -31,6 +31,9 @@ def command(
             help="Round results as a quantized file does; if not given, unless --classes or --batch-norm is.",
         ),
     ] = None,
+    logits: Annotated[
+        bool, typer.Option("--logits", help="End before the argmax of a file that gives labels; --classes does.")
+    ] = False,
     data: Annotated[
         str | None,
         typer.Option(help="Pictures to compare on and to take statistics from: a data set, a folder, a glob."),
@@ -60,10 +63,10 @@ def command(
 
     shown = some_pictures(data, images) if data else None
     wanted = parse_size(size) if size else None
-    thawed = thaw(file, size=wanted, num_classes=classes, batch_norm=batch_norm, rounding=rounding)
+    thawed = thaw(file, size=wanted, num_classes=classes, batch_norm=batch_norm, rounding=rounding, logits=logits)
     if shown is not None and batch_norm:
         set_statistics(thawed, shown)
-    same = wanted is None and classes is None
+    same = wanted is None and classes is None and not logits
     reference = thawed if same else thaw(file, rounding=thawed.rounding)
     compared, why = compare(reference, file, shown, images)
     save_model(out, thawed.model, plain_card(file, thawed, classes))

@@ -76,6 +76,7 @@ def thaw(
     num_classes: int | None = None,
     batch_norm: bool = False,
     rounding: bool | None = None,
+    logits: bool = False,
 ) -> Thawed:
     """Rebuilds a `.tflite` file as a Keras network.
 
@@ -89,6 +90,7 @@ def thaw(
         rounding: Round each result that the file stores in integers as it does, so that the network computes what the
             file computes; gradients pass. The default rounds unless a classifier or normalisations are to be trained,
             which would leave the file's ranges.
+        logits: End before the ARG_MAX of a file that gives labels; `num_classes` does, since labels teach nothing.
 
     Returns:
         The network and what is to be known about it.
@@ -109,7 +111,14 @@ def thaw(
     if rounding is None:
         rounding = num_classes is None and not batch_norm
     try:
-        thawing = Thawing(graph, size=size, num_classes=num_classes, batch_norm=batch_norm, rounding=rounding)
+        thawing = Thawing(
+            graph,
+            size=size,
+            num_classes=num_classes,
+            batch_norm=batch_norm,
+            rounding=rounding,
+            logits=logits or num_classes is not None,
+        )
         left_out = thawing.run(HANDLERS)
     except ConversionError as error:
         raise ConversionError(f"{path}: {error}") from error

@@ -48,6 +48,7 @@ class Thawing:
         sizes: New (rows, columns) of maps by those in the file.
         batch_norm: Whether a normalisation is put behind each convolution.
         rounding: Whether results are rounded as the file rounds them.
+        logits: Whether the network ends before an ARG_MAX that ends the file.
         num_classes: Channels of the last operator with weights; as in the file if None.
         biases: See `Thawed`.
     """
@@ -60,8 +61,10 @@ class Thawing:
         num_classes: int | None,
         batch_norm: bool,
         rounding: bool,
+        logits: bool,
     ) -> None:
         self.graph, self.batch_norm, self.num_classes, self.rounding = graph, batch_norm, num_classes, rounding
+        self.logits = logits
         self.values: dict[int, Value] = {t.index: t.real() for t in graph.tensors if t.is_array}
         self.sizes: dict[tuple[int, ...], tuple[int, ...]] = {}
         self.biases: dict[str, npt.NDArray[np.float32]] = {}
@@ -119,6 +122,8 @@ class Thawing:
                 left_out.append(f"{op.op} (operator {op.index}): it needs what was left out")
                 continue
             try:
+                if self.logits and op.op == "ARG_MAX" and op.outputs[0] in self.graph.outputs:
+                    raise NotRebuilt("logits were asked for")
                 if op.op not in handlers:
                     raise NotRebuilt("it is a custom operator" if op.is_custom else "no layer computes it")
                 results = handlers[op.op](self, op, [None if i < 0 else self.values[i] for i in op.inputs])

@@ -228,6 +228,21 @@ def test_what_cannot_be_rebuilt_at_the_end_is_named_and_in_the_middle_refused(tm
         thaw(convert(lambda x: tf.cumsum(x, 1)))
 
 
+def test_a_network_that_is_to_train_ends_before_its_labels(tmp_path: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec((1, 12, 10, 8))])
+    def labels(x: Any) -> Any:
+        return tf.argmax(tf.nn.conv2d(x, KERNEL, 1, "SAME"), -1, output_type=tf.int32)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([labels.get_concrete_function()], labels)
+    path = tmp_path / "labels.tflite"
+    path.write_bytes(converter.convert())
+    assert thaw(path).model.output_shape == (None, 12, 10)
+    for wanted, channels in (({"logits": True}, 8), ({"num_classes": 3}, 3)):
+        thawed = thaw(path, **wanted)
+        assert thawed.model.output_shape == (None, 12, 10, channels)
+        assert thawed.left_out == ("ARG_MAX (operator 1): logits were asked for",)
+
+
 def test_bad_wishes(files: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected at least 2 classes"):
         thaw(files["float32"], num_classes=1)
