@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import numpy.typing as npt
-from tensorflow.lite.tools import flatbuffer_utils
+from ai_edge_litert import schema_py_generated as schema
 
 KEEP_SCALE = frozenset(
     {
@@ -30,6 +31,8 @@ FREE_OUTPUT = frozenset({*BIAS, "ADD", "SUB", "MUL", "MEAN", "LEAKY_RELU", "HARD
 """Operators that bring their result to any scale."""
 FREE_INPUT = FREE_OUTPUT | {"SOFTMAX", "LOGISTIC", "TANH", "QUANTIZE", "DEQUANTIZE", "ARG_MAX"}
 """Operators that read any scale."""
+
+_NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
 
 Float32 = npt.NDArray[np.float32]
 
@@ -73,11 +76,11 @@ class IntegerFile:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+        self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(content), 0))
         self._graph = self._model.subgraphs[0]
         self.operators = [
             Operator(
-                flatbuffer_utils.opcode_to_name(self._model, op.opcodeIndex),
+                _operator_name(self._model.operatorCodes[op.opcodeIndex]),
                 tuple(map(int, op.inputs)),
                 tuple(map(int, op.outputs)),
             )
@@ -103,7 +106,9 @@ class IntegerFile:
             graph.outputs = list(outputs)
             graph.operators = graph.operators[:operators]
             model.subgraphs, model.signatureDefs = [graph], None
-        return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
 
     def groups(self) -> list[tuple[int, ...]]:
         """Returns the groups of activations whose scale can be changed, each of tensors that share it."""
@@ -137,7 +142,7 @@ class IntegerFile:
         """Returns an int8 tensor's scale; None for other types, and where there is one for each channel."""
         described = self._graph.tensors[tensor]
         quantization = described.quantization
-        if flatbuffer_utils.type_to_name(described.type) != "INT8" or quantization is None:
+        if described.type != schema.TensorType.INT8 or quantization is None:
             return None
         if quantization.scale is None or len(quantization.scale) != 1:
             return None
@@ -165,7 +170,7 @@ class IntegerFile:
         inputs = self.operators[operator].inputs
         if len(inputs) > place and inputs[place] >= 0:
             described = self._graph.tensors[inputs[place]]
-            if flatbuffer_utils.type_to_name(described.type) == "FLOAT32":
+            if described.type == schema.TensorType.FLOAT32:
                 return np.frombuffer(bytes(bytearray(self._model.buffers[described.buffer].data)), np.float32)
         tensor = self._bias_tensor(operator)
         if tensor is None:
@@ -182,7 +187,7 @@ class IntegerFile:
         """Returns a convolution's kernel in real units, in the file's layout."""
         tensor = self._graph.tensors[self.operators[operator].inputs[1]]
         data = bytes(bytearray(self._model.buffers[tensor.buffer].data))
-        if flatbuffer_utils.type_to_name(tensor.type) == "FLOAT32":
+        if tensor.type == schema.TensorType.FLOAT32:
             return np.frombuffer(data, np.float32).reshape(tensor.shape)
         steps = np.asarray(tensor.quantization.scale, np.float32)
         shape = [1] * len(tensor.shape)
@@ -217,7 +222,7 @@ class IntegerFile:
         if len(op.inputs) <= place or op.inputs[place] < 0:
             return None
         tensor = self._graph.tensors[op.inputs[place]]
-        return tensor if flatbuffer_utils.type_to_name(tensor.type) == "INT32" else None
+        return tensor if tensor.type == schema.TensorType.INT32 else None
 
     def _is_constant(self, tensor: int) -> bool:
         data = self._model.buffers[self._graph.tensors[tensor].buffer].data
@@ -237,3 +242,8 @@ class IntegerFile:
             tensor.buffer = len(self._model.buffers)
             self._model.buffers.append(buffer)
         buffer.data = stored
+
+
+def _operator_name(code: Any) -> str:
+    """An operator's name; those that are older than 2020 have their number in another field."""
+    return str(_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)])
