@@ -51,7 +51,11 @@ if TYPE_CHECKING:
     from edgeseg.live.sources.opening import SourceOptions
     from edgeseg.live.stats import RunStats
     from edgeseg.measure.benchmark import benchmark
+    from edgeseg.measure.inspection import inspect
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
+    from edgeseg.report.compare import compare
+    from edgeseg.report.results import Report
+    from edgeseg.report.write import write_report
     from edgeseg.runtime.result import Result
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.signature import Preprocessing
@@ -86,6 +90,10 @@ _HOMES = {
     "edgeseg.live.sources.opening": ("SourceOptions",),
     "edgeseg.live.stats": ("RunStats",),
     "edgeseg.measure.benchmark": ("benchmark",),
+    "edgeseg.measure.inspection": ("inspect",),
+    "edgeseg.report.compare": ("compare",),
+    "edgeseg.report.results": ("Report",),
+    "edgeseg.report.write": ("write_report",),
     "edgeseg.scoring.evaluate": ("evaluate",),
     "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
     "edgeseg.runtime.result": ("Result",),
@@ -120,6 +128,7 @@ __all__ = [
     "PluginError",
     "Preprocessing",
     "Recipe",
+    "Report",
     "Result",
     "RunHooks",
     "RunOptions",
@@ -136,9 +145,11 @@ __all__ = [
     "build",
     "class_iou",
     "colorize",
+    "compare",
     "confusion_matrix",
     "convert",
     "evaluate",
+    "inspect",
     "list_architectures",
     "list_backbones",
     "miou",
@@ -152,6 +163,7 @@ __all__ = [
     "train",
     "write_image",
     "write_model",
+    "write_report",
 ]
 
 

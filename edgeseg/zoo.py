@@ -7,6 +7,7 @@ used freely.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -105,6 +106,19 @@ def resolve(model: str | Path | None, *, kind: Kind = "tflite") -> Path:
 
 def _models_in(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix in (".tflite", *FLOAT_SUFFIXES)]
+
+
+def files_of(model: str | os.PathLike[str]) -> list[Path]:
+    """Finds all files that a user means to compare: one, or those of a model folder or zoo model for the CPU.
+
+    Raises:
+        ModelFileError: There is no such file, or the folder holds none.
+        UsageError: The name is neither a path nor in the zoo.
+    """
+    path = resolve(os.fspath(model), kind="tflite")
+    if Path(model).is_file():
+        return [path]
+    return sorted(file for file in path.parent.glob("*.tflite") if not is_compiled(file))
 
 
 def _in_folder(folder: Path, kind: Kind) -> Path:

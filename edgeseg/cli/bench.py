@@ -39,12 +39,10 @@ def command(
 
     from edgeseg.cli.options import parse_size
     from edgeseg.measure.benchmark import as_json, benchmark
-    from edgeseg.zoo import resolve
 
-    files = [resolve(model) for model in models]
     with progress_bar() as progress:
         results = benchmark(
-            files,
+            models,
             threads=threads,
             delegate=delegate,
             size=parse_size(size) if size else None,

@@ -29,10 +29,9 @@ def command(
       edgeseg inspect model.tflite --edgetpu
       edgeseg inspect model.tflite --all --json model.json
     """  # noqa: D301
-    from edgeseg.tflite.summary import summarize
-    from edgeseg.zoo import resolve
+    from edgeseg.measure.inspection import inspect
 
-    result = summarize(resolve(file), multiple_subgraphs=multiple_subgraphs)
+    result = inspect(file, multiple_subgraphs=multiple_subgraphs)
     show(result, edgetpu=edgetpu or multiple_subgraphs, every=every)
     emit(result, json)
 
@@ -41,7 +40,7 @@ def show(result: dict[str, Any], *, edgetpu: bool, every: bool) -> None:
     """Prints a file's summary for people.
 
     Args:
-        result: What `summarize` returned.
+        result: What `edgeseg.inspect` returned.
         edgetpu: Print reasons and remedies for the Edge TPU.
         every: Print a line for every operator, not for every kind.
     """

@@ -91,3 +91,15 @@ def advancing(progress: Progress, description: str) -> Advance:
         progress.update(task, completed=done, total=total)
 
     return advance
+
+
+def advancing_steps(progress: Progress) -> Callable[[str, int, int], None]:
+    """Returns a callback (what, done, total) that gives each of several works a bar of its own."""
+    bars: dict[str, Advance] = {}
+
+    def advance(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            bars[what] = advancing(progress, what)
+        bars[what](done, total)
+
+    return advance

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
+from edgeseg.cli.output import JsonOption, advancing_steps, console, emit, progress_bar
 
 if TYPE_CHECKING:
-    from edgeseg.measure.benchmark import Benchmark
-    from edgeseg.report.results import Report, Result
-    from edgeseg.runtime.segmenter import Segmenter
-    from edgeseg.scoring.evaluate import Evaluation
+    from edgeseg.report.results import Report
 
 
 def command(
@@ -42,94 +39,35 @@ def command(
       edgeseg report float32.tflite int8.tflite --data camvid --split test -o out/report --threads 4
       edgeseg report models/*/ --data camvid --limit 20 -o out/report
     """  # noqa: D301
-    from datetime import datetime, timezone
-
-    from edgeseg import __version__
-    from edgeseg.cli.models_option import open_segmenter
     from edgeseg.cli.options import parse_size
     from edgeseg.data.layouts import open_dataset
     from edgeseg.files import check_apart, check_writable
-    from edgeseg.host import host_info
-    from edgeseg.measure.benchmark import benchmark
-    from edgeseg.report.examples import make_examples
+    from edgeseg.report.compare import compare
     from edgeseg.report.record import report_record
-    from edgeseg.report.results import Report
     from edgeseg.report.write import write_report
-    from edgeseg.scoring.evaluate import check_classes, evaluate
 
     dataset = open_dataset(data, split, layout)
-    files = [file for model in models for file in model_files(model)]
-    opened = [open_segmenter(str(file), threads=threads, delegate=delegate, size=size, labels=labels) for file in files]
-    for segmenter in opened:
-        check_classes(segmenter, dataset)
     check_writable(out)
     folders = {data, *(path.parent for path in (*dataset.images, *dataset.label_maps))}
     check_apart([("the report", out)], [("a folder of the data set", folder) for folder in folders])
     with progress_bar() as progress:
-        scores = [
-            evaluate(segmenter, dataset, limit=limit, advance=advancing(progress, f"scoring {file.name}"))
-            for file, segmenter in zip(files, opened, strict=True)
-        ]
-        speeds = benchmark(
-            files, threads=threads, delegate=delegate, size=parse_size(size) if size else None,
-            advance=advancing(progress, "timing"),
-        )  # fmt: skip
-    captions = [(file.stem, segmenter.segment) for file, segmenter in zip(files, opened, strict=True)]
-    report = Report(
-        dataset=dataset.name,
-        split=split,
-        images=scores[0].images,
-        results=tuple(
-            _result(file, segmenter, score, speed)
-            for file, segmenter, score, speed in zip(files, opened, scores, speeds, strict=True)
-        ),
-        host=host_info(),
-        command=_command(models, data, out, split, layout, limit, threads, delegate, size, labels, examples),
-        version=__version__,
-        created=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        examples=make_examples(dataset, captions, examples),
-        colors=tuple(zip(dataset.labels.names, dataset.labels.colors, strict=True)),
-    )
+        report = compare(
+            models,
+            dataset,
+            limit=limit,
+            threads=threads,
+            delegate=delegate,
+            size=parse_size(size) if size else None,
+            labels=labels,
+            examples=examples,
+            command=_command(models, data, out, split, layout, limit, threads, delegate, size, labels, examples),
+            advance=advancing_steps(progress),
+            notify=lambda line: console.print(line, soft_wrap=True, markup=False),
+        )
     written = write_report(report, out)
     _print_table(report)
     console.print(f"written: {', '.join(map(str, written))}", soft_wrap=True)
     emit({"files": list(map(str, written)), **report_record(report)}, json)
-
-
-def model_files(model: str) -> list[Path]:
-    """Returns the .tflite files that a user means: one, or all of a model folder or zoo model."""
-    from edgeseg import zoo
-    from edgeseg.naming import is_compiled
-
-    path = zoo.resolve(model, kind="tflite")
-    if Path(model).is_file():
-        return [path]
-    return sorted(file for file in path.parent.glob("*.tflite") if not is_compiled(file))
-
-
-def _result(path: Path, segmenter: Segmenter, score: Evaluation, speed: Benchmark) -> Result:
-    from edgeseg.report.results import Result
-    from edgeseg.tflite.cost import graph_cost, parameter_count
-    from edgeseg.tflite.graph import read_graph
-
-    graph = read_graph(path) if path.suffix == ".tflite" else None  # of other kinds of files only the runtime knows
-    return Result(
-        model=path.stem,
-        file=str(path),
-        recipe=segmenter.card.recipe.name if segmenter.card else "",
-        input_size=(segmenter.input.height, segmenter.input.width),
-        miou=score.miou,
-        pixel_accuracy=score.pixel_accuracy,
-        class_iou=tuple(score.class_iou.items()),
-        latency_ms=speed.latency_ms.p50,
-        latency_p90_ms=speed.latency_ms.p90,
-        bytes=path.stat().st_size,
-        threads=speed.threads,
-        delegate=speed.delegate,
-        parameters=None if graph is None else parameter_count(graph),
-        macs=None if graph is None else graph_cost(graph).macs,
-        noise=speed.noise,
-    )
 
 
 def _command(

@@ -32,6 +32,7 @@ from edgeseg.host import (
     throttling,
 )
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.zoo import resolve
 
 _BLOCK_SECONDS = 0.1
 _STARTUP_SECONDS = 300.0
@@ -104,7 +105,7 @@ class Benchmark:
 
 
 def benchmark(
-    models: Sequence[Path],
+    models: Sequence[str | os.PathLike[str]],
     *,
     threads: int = 1,
     delegate: str | None = None,
@@ -117,8 +118,12 @@ def benchmark(
 ) -> list[Benchmark]:
     """Measures models, taking turns.
 
+    >>> import edgeseg
+    >>> float32, int8 = edgeseg.benchmark(["float32.tflite", "int8.tflite"])  # doctest: +SKIP
+    >>> int8.latency_ms.p50, int8.ratio  # doctest: +SKIP
+
     Args:
-        models: Model files.
+        models: Zoo names, model folders or files.
         threads: CPU threads.
         delegate: As `--delegate` takes it.
         size: (rows, columns) of the input, for networks that take any.
@@ -140,8 +145,9 @@ def benchmark(
         raise UsageError("no model to measure: name at least one")
     if min_runs < 1 or min_seconds < 0 or warmup_seconds < 0:
         raise UsageError(f"{min_runs} runs, {min_seconds} s, warm-up {warmup_seconds} s: expected at least 1, 0 and 0")
-    segmenters = [Segmenter(model, threads=threads, delegate=delegate, size=size) for model in models]
-    startups = [_startup(model, threads, delegate, size) for model in models]
+    files = [resolve(os.fspath(model)) for model in models]
+    segmenters = [Segmenter(file, threads=threads, delegate=delegate, size=size) for file in files]
+    startups = [_startup(file, threads, delegate, size) for file in files]
     frame = np.random.default_rng(0).integers(0, 256, (*frame_size, 3), np.uint8)
     for segmenter in segmenters:
         segmenter.prepare(frame)
@@ -167,7 +173,7 @@ def benchmark(
             host=host_info(),
         )
         for model, segmenter, startup, warmup, timing, latency in zip(
-            models, segmenters, startups, warmups, timings, latencies, strict=True
+            files, segmenters, startups, warmups, timings, latencies, strict=True
         )
     ]
 
