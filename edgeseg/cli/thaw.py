@@ -28,7 +28,8 @@ def command(
         bool | None,
         typer.Option(
             "--rounding/--no-rounding",
-            help="Round results as a quantized file does; if not given, unless --classes or --batch-norm is.",
+            help="Round results as a quantized file does. If neither is given: unless --classes, --batch-norm or "
+            "--logits is. To convert again: --no-rounding.",
         ),
     ] = None,
     logits: Annotated[

@@ -88,8 +88,9 @@ def thaw(
         batch_norm: Put a batch normalisation behind every convolution but that last one. It changes nothing until its
             statistics are set, see `set_statistics`.
         rounding: Round each result that the file stores in integers as it does, so that the network computes what the
-            file computes; gradients pass. The default rounds unless a classifier or normalisations are to be trained,
-            which would leave the file's ranges.
+            file computes; gradients pass. The default rounds unless `num_classes`, `batch_norm` or `logits` ask for a
+            network to train, which would leave the file's ranges. To quantize the network again, leave rounding away:
+            TensorFlow's converter would keep the file's ranges, or refuse them.
         logits: End before the ARG_MAX of a file that gives labels; `num_classes` does, since labels teach nothing.
 
     Returns:
@@ -109,7 +110,7 @@ def thaw(
     if size is not None and min(size) < 1:
         raise UsageError(f"input size {size[0]}x{size[1]}: expected two positive numbers")
     if rounding is None:
-        rounding = num_classes is None and not batch_norm
+        rounding = num_classes is None and not batch_norm and not logits
     try:
         thawing = Thawing(
             graph,
