@@ -195,7 +195,7 @@ def _computable(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if logits.dtype == np.float16:
         logits = logits.astype(np.float32)
     elif logits.dtype.kind in "iu" and logits.dtype.itemsize > 4:
-        logits = logits.astype(np.int32)
+        logits = logits.astype(np.float64)
     return np.ascontiguousarray(logits)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeseg.postprocess import Argmax, binary_label_map, label_map
+from edgeseg.postprocess import Argmax, binary_label_map, label_map, probabilities
 
 
 def brute_force(logits, height, width):
@@ -77,3 +77,33 @@ def test_argmax_fills_the_array_it_is_given():
 def test_binary():
     logits = np.array([[[-1], [0], [1]]], np.int8)
     np.testing.assert_array_equal(binary_label_map(logits, 0), [[0, 0, 1]])
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(2, keepdims=True))
+    return powers / powers.sum(2, keepdims=True)
+
+
+@pytest.mark.parametrize("largest", [3, 500])  # e^500 is no float32
+def test_probabilities_are_the_softmax_of_every_interpolated_pixel(largest):
+    logits = np.random.default_rng(3).uniform(-largest, largest, (5, 7, 3)).astype(np.float32)
+    shares = probabilities(logits, 12, 23)
+    np.testing.assert_allclose(shares, softmax(brute_force(logits, 12, 23)), atol=1e-3)
+    assert shares.flags.c_contiguous
+    np.testing.assert_array_equal(probabilities(logits, 9, 20, (12, 23)), shares[:9, :20])
+
+
+@pytest.mark.parametrize("canvas", [(5, 7), (12, 23)])
+def test_a_part_of_the_canvas_is_that_part_of_the_whole(canvas):
+    logits = np.random.default_rng(4).integers(-128, 128, (5, 7, 3)).astype(np.int8)
+    np.testing.assert_array_equal(label_map(logits, 4, 6, canvas), label_map(logits, *canvas)[:4, :6])
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64])
+def test_large_integers_do_not_overflow(dtype):
+    top = min(np.iinfo(dtype).max, 2**30)
+    logits = np.random.default_rng(5).integers(-top, top, (5, 7, 4)).astype(dtype)
+    mixed = brute_force(logits, 17, 29)
+    chosen = np.take_along_axis(mixed, label_map(logits, 17, 29)[:, :, None].astype(int), 2)[:, :, 0]
+    assert (mixed.max(2) - chosen).max() <= 2 * top / 2048
+    assert label_map(np.array([[[2**33, 1]]]), 1, 1) == 0
