@@ -47,6 +47,8 @@ class InputSpec:
         order: "rgb", or "bgr" as networks made with Caffe or OpenCV want it; "grey" is one channel, made of a colour
             picture by ITU-R BT.601's weights; "as_is" leaves a picture of any number of channels as it is.
         channels: How many the input has: 3 for "rgb" and "bgr", 1 for "grey".
+        margin: Pixels at every side of the input of which the output says nothing, as in a network without padding. A
+            picture is put between them, and they mirror it (Ronneberger et al., "U-Net", 2015, figure 2).
     """
 
     height: int
@@ -56,6 +58,7 @@ class InputSpec:
     resize: ResizeMode = "stretch"
     order: ChannelOrder = "rgb"
     channels: int = 3
+    margin: int = 0
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -73,6 +76,9 @@ class InputSpec:
                 f"input of {self.channels} channels in the order {self.order}, which has {channels_of(self.order)}: "
                 "expected grey for 1, rgb or bgr for 3, as_is for any number"
             )
+        if not 0 <= 2 * self.margin < min(self.height, self.width):
+            size = f"{self.height}x{self.width}"
+            raise UsageError(f"input margin {self.margin} of {size}: expected 0 to less than half a side")
         for name in ("mean", "std"):
             object.__setattr__(self, name, _compact(name, getattr(self, name), self.channels))
         if not all(abs(mean) <= _LARGEST for mean in self.means):
@@ -91,9 +97,15 @@ class InputSpec:
         return self.std if isinstance(self.std, tuple) else (self.std,) * self.channels
 
     @property
+    def inner(self) -> tuple[int, int]:
+        """Rows and columns between the margins: what a picture is resized to, and what the output covers."""
+        return self.height - 2 * self.margin, self.width - 2 * self.margin
+
+    @property
     def format(self) -> int:
-        """The card format that can tell it: 1 for RGB with one mean and one std, else 2."""
-        return 2 if self.order != "rgb" or isinstance(self.mean, tuple) or isinstance(self.std, tuple) else 1
+        """The card format that can tell it: 1 for RGB with one mean and one std and no margin, else 2."""
+        many = isinstance(self.mean, tuple) or isinstance(self.std, tuple)
+        return 2 if many or self.margin or self.order != "rgb" else 1
 
 
 def channels_of(order: ChannelOrder) -> int:

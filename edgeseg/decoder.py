@@ -92,8 +92,8 @@ class Decoder:
             np.copyto(labels, binary_label_map(output, spec.stored_threshold))
         else:
             self._argmax(output.astype(np.float32) if output.dtype == np.float16 else output, labels)
-        rows = max(1, round(spec.height * covered[0] / self._input.height))
-        columns = max(1, round(spec.width * covered[1] / self._input.width))
+        rows = max(1, round(spec.height * covered[0] / self._input.inner[0]))
+        columns = max(1, round(spec.width * covered[1] / self._input.inner[1]))
         return labels[:rows, :columns]
 
     def sized_label_map(
@@ -118,7 +118,7 @@ class Decoder:
         canvas = self._canvas(covered, height, width)
         if sharp and self._spec.kind == "logits":
             return label_map(self._one_per_class(output), height, width, canvas)
-        whole = self.label_map(output, (self._input.height, self._input.width))
+        whole = self.label_map(output, self._input.inner)
         return np.ascontiguousarray(resize_label_map(whole, *canvas)[:height, :width])
 
     def probabilities(
@@ -160,8 +160,6 @@ class Decoder:
         return np.concatenate([np.full_like(channel, threshold), channel], axis=2)
 
     def _canvas(self, covered: tuple[int, int], height: int, width: int) -> tuple[int, int]:
-        """The size of the whole input, padding and all, where the picture in it is height x width."""
-        return (
-            max(height, round(height * self._input.height / covered[0])),
-            max(width, round(width * self._input.width / covered[1])),
-        )
+        """The size of what the output covers, padding and all, where the picture in it is height x width."""
+        rows, columns = self._input.inner
+        return max(height, round(height * rows / covered[0])), max(width, round(width * columns / covered[1]))

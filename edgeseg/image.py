@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import warnings
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -243,6 +244,11 @@ def fit(image: Uint8, spec: InputSpec, out: Uint8 | None = None) -> Uint8:
         out = np.empty(shape, np.uint8)
     elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
         raise UsageError(f"out is {out.dtype} {out.shape}: expected contiguous uint8 {'x'.join(map(str, shape))}")
+    if spec.margin:
+        inner = fit(image, replace(spec, height=spec.inner[0], width=spec.inner[1], margin=0))
+        sides = (spec.margin,) * 4
+        out[:] = cv2.copyMakeBorder(inner, *sides, cv2.BORDER_REFLECT_101).reshape(shape)
+        return out
     height, width = content_size(image.shape[0], image.shape[1], spec)
     if (height, width) != (spec.height, spec.width):
         out[:] = padding(spec)
@@ -285,12 +291,13 @@ def padding(spec: InputSpec) -> tuple[int, ...]:
 
 
 def content_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
-    """Returns (rows, columns) of the input that a picture of height x width covers, from the top left corner."""
+    """Returns (rows, columns) of the input that a picture of height x width covers, from the top left inner corner."""
     check_size(height, width)
+    rows, columns = spec.inner
     if spec.resize == "stretch":
-        return spec.height, spec.width
-    scale = min(spec.height / height, spec.width / width)
-    return min(spec.height, max(1, round(height * scale))), min(spec.width, max(1, round(width * scale)))
+        return rows, columns
+    scale = min(rows / height, columns / width)
+    return min(rows, max(1, round(height * scale))), min(columns, max(1, round(width * scale)))
 
 
 def normalise(pixels: npt.NDArray[Any], spec: InputSpec, out: Float32 | None = None) -> Float32:

@@ -105,7 +105,7 @@ class Segmenter:
         self._table = input_table(self.input, self._input_tensor)
         self._rgb = np.empty((self.input.height, self.input.width, self.input.channels), np.uint8)
         self._decoder = Decoder(self.input, self._output_spec)
-        self._covered = (self.input.height, self.input.width)
+        self._covered = self.input.inner
 
     @property
     def accelerated(self) -> bool:

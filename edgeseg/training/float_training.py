@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from edgeseg.architectures.registry import build_network
+from edgeseg.architectures.registry import build_network, find_form
 from edgeseg.card import ModelCard, Score, TrainingRecord
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
@@ -164,6 +164,7 @@ def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts) 
         num_classes=card.labels.num_classes,
         class_weights=class_weights(pixels) if options.class_weighting else None,
         ignore_index=card.labels.ignore_index,
+        covers=find_form(spec.architecture, spec.form).covers(height, width),
     )
     if options.freeze_start:
         freeze_start(network, card)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def train(
     options = options or TrainingOptions()
     spec = input if isinstance(input, InputSpec) else InputSpec(height=input[0], width=input[1])
     built = find_form(architecture, form)
+    spec = replace(spec, margin=built.margin)
     backbone = backbone or own_backbone(init) or (built.backbones[0] if built.backbones else DEFAULT_BACKBONE)
     train_set, val_set = (open_dataset(data, split, layout) for split in splits)
     card = ModelCard(
