@@ -65,7 +65,7 @@ def images(meadow: Meadow) -> list[Uint8]:
 
 @pytest.mark.parametrize(
     ("name", "backbone", "stride"),
-    [("unet", "resnet18_0.1", 16)],
+    [("unet", "resnet18_0.1", 16), ("deeplabv3plus", "resnet18_0.1", 16), ("parsenet", "resnet18_0.1", 16)],
 )
 def test_the_file_computes_what_is_trained(
     name: str, backbone: str, stride: int, small_card: ModelCard, images: list[Uint8]
