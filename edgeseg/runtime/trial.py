@@ -26,6 +26,9 @@ TRIAL_SECONDS = 60.0
 PLACEHOLDER = "the model"
 """What a trial's message calls the file."""
 
+_EDITION = 2
+"""Raised whenever the trial asks another question: verdicts on the old one are forgotten."""
+
 _known: dict[str, str] = {}  # what is wrong with a file, "" for nothing, by key; of this process
 _trusted: set[str] = set()  # digests of files that this process is the trial of
 
@@ -55,7 +58,7 @@ def try_out(
     whole = digest(content)
     if whole in _trusted:
         return
-    key = digest(f"{whole} {runtime} {__version__} {delegate} {size}".encode())
+    key = digest(f"{whole} {runtime} {__version__} {_EDITION} {delegate} {size}".encode())
     if key not in _known:
         remembered = _recall(key)
         if remembered is None:

@@ -10,16 +10,17 @@ import sys
 import numpy as np
 
 from edgeseg.errors import EdgesegError
-from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.protocol import OpenOptions
+from edgeseg.runtime.registry import open_network
 from edgeseg.runtime.trial import trust
 
 _MEMORY = 4 << 30
 _MEMORY_PER_BYTE = 16
-_PICTURES = 3
+_RUNS = 3
 
 
 def main(request: str) -> int:
-    """Loads the file on stdin and segments a few pictures with it.
+    """Loads the file on stdin and runs it a few times on noise, whatever it computes.
 
     Args:
         request: A JSON object {delegate, size, seconds}.
@@ -38,15 +39,20 @@ def main(request: str) -> int:
             resource.setrlimit(kind, (limit, limit))
     trust(content)
     try:
-        segmenter = Segmenter(
+        network = open_network(
             content,
-            delegate=None if wanted["delegate"] == "auto" else wanted["delegate"],
-            size=None if wanted["size"] is None else (wanted["size"][0], wanted["size"][1]),
+            OpenOptions(
+                delegate=None if wanted["delegate"] == "auto" else wanted["delegate"],
+                size=None if wanted["size"] is None else (wanted["size"][0], wanted["size"][1]),
+            ),
         )
-        spec = segmenter.input
         random = np.random.default_rng(0)
-        for _ in range(_PICTURES):
-            segmenter.segment(random.integers(0, 256, (spec.height, spec.width, spec.channels), np.uint8))
+        for _ in range(_RUNS):
+            for tensor in network.inputs:
+                network.view(tensor)[...] = random.integers(0, 128, tensor.shape).astype(tensor.dtype)
+            network.invoke()
+            for tensor in network.outputs:
+                network.view(tensor).copy()
     except EdgesegError as error:
         print(error)
         return 1
