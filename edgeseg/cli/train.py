@@ -53,6 +53,10 @@ def command(
     loss: Annotated[str, typer.Option(help="ce, focal, dice, or a sum such as ce+dice or 0.7*ce+0.3*dice.")] = "ce",
     class_weights: Annotated[bool, typer.Option(help="Weigh rare classes more.")] = True,
     scale: Annotated[str, typer.Option(help="Smallest and largest random zoom.")] = "0.5,2",
+    rotation: Annotated[float, typer.Option(help="Largest random turn, in degrees.", min=0, max=180)] = 0.0,
+    quarter_turns: Annotated[
+        bool, typer.Option("--quarter-turns", help="Turn crops by 90, 180 or 270 degrees too: for views straight down.")
+    ] = False,
     weights: Annotated[str | None, typer.Option(help="'imagenet': start from keras.applications' weights.")] = None,
     init_from: Annotated[
         Path | None, typer.Option(help="A .tflite file with a backbone, or a .keras file, to start from.")
@@ -108,7 +112,7 @@ def command(
         epochs=epochs, batch_size=batch, crop=parse_size(crop) if crop else None, learning_rate=lr,
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
         mixed_precision=mixed_precision, ema=ema, transfer_rate=transfer_rate, freeze_start=freeze_start,
-        augmentation=Augmentation(scale=parse_scale(scale)),
+        augmentation=Augmentation(scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns),
     )  # fmt: skip
     with showing_training(out) as report:
         card = train(

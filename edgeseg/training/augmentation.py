@@ -22,6 +22,8 @@ class Augmentation:
     Attributes:
         scale: Smallest and largest zoom, relative to the network's input size; drawn log-uniformly.
         mirror: Whether half of the pictures are flipped left to right.
+        rotation: Largest turn of the crop about its centre, in degrees.
+        quarter_turns: Whether crops are turned by 0, 90, 180 or 270 degrees first: for views straight down.
         contrast: Largest relative change of contrast, and of each colour channel's gain by a third of it.
         brightness: Largest shift, in 0-255 units.
         saturation: Largest relative change of saturation.
@@ -30,6 +32,8 @@ class Augmentation:
 
     scale: tuple[float, float] = (0.5, 2.0)
     mirror: bool = True
+    rotation: float = 0.0
+    quarter_turns: bool = False
     contrast: float = 0.3
     brightness: float = 30.0
     saturation: float = 0.4
@@ -46,7 +50,7 @@ def augment(
 ) -> tuple[Uint8, Uint8]:
     """Varies a picture and its label map alike.
 
-    Scale, crop and mirror are one affine map, so every pixel is interpolated once.
+    Scale, crop, mirror and turn are one affine map, so every pixel is interpolated once.
 
     Args:
         image: (H, W, 3) uint8, blue-green-red; (H, W, channels) for a network of the order "as_is".
@@ -76,6 +80,8 @@ def augment(
     )
     if options.mirror and random.random() < 0.5:
         inverse[0] = [-inverse[0, 0], 0, inverse[0, 2] + (columns - 1) * inverse[0, 0]]
+    if options.rotation or options.quarter_turns:
+        inverse = inverse @ turn(crop, options, random)
     size, flags = (columns, rows), cv2.WARP_INVERSE_MAP
     varied = _warped(image, inverse, size, spec)
     labels = cv2.warpAffine(label_map, inverse, size, flags=flags | cv2.INTER_NEAREST, borderValue=OUTSIDE)
@@ -86,6 +92,15 @@ def augment(
         return coloured if spec.order == "rgb" else np.ascontiguousarray(coloured[:, :, ::-1]), moved
     pixels = ordered(varied, spec).reshape(rows, columns, spec.channels)
     return vary_levels(pixels, options, random), moved
+
+
+def turn(crop: tuple[int, int], options: Augmentation, random: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Draws a turn about a crop's centre; returns it as a (3, 3) map of pixels (column, row, 1)."""
+    angle = np.radians(random.uniform(-options.rotation, options.rotation))
+    if options.quarter_turns:
+        angle += np.pi / 2 * random.integers(4)
+    c, s, x, y = np.cos(angle), np.sin(angle), (crop[1] - 1) / 2, (crop[0] - 1) / 2
+    return np.array([[c, -s, x - c * x + s * y], [s, c, y - s * x - c * y], [0, 0, 1]])
 
 
 def _warped(image: Uint8, inverse: npt.NDArray[np.float64], size: tuple[int, int], spec: InputSpec) -> Uint8:

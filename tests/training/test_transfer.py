@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from edgeseg.architectures.registry import build_network
-from edgeseg.card import ModelCard
+from edgeseg.card import InputSpec, ModelCard
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import UsageError
 from edgeseg.keras_model import load_model, network_spec
-from edgeseg.training.augmentation import Augmentation
+from edgeseg.training.augmentation import Augmentation, augment
 from edgeseg.training.float_training import compiled_network, train_float
 from edgeseg.training.options import TrainingOptions
 from edgeseg.training.transfer import backbone_names, copy_averages
@@ -90,3 +90,23 @@ def test_senseless_rates_are_refused() -> None:
         TrainingOptions(ema=1.0)
     with pytest.raises(UsageError, match="rate >= 0"):
         TrainingOptions(transfer_rate=-1)
+
+
+def test_pictures_and_label_maps_turn_alike() -> None:
+    labels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    image = np.repeat(labels[..., None], 3, axis=2)
+    still = Augmentation(
+        scale=(1, 1), mirror=False, contrast=0, brightness=0, saturation=0, gamma=1, quarter_turns=True
+    )  # fmt: skip
+    seen = set()
+    for seed in range(30):
+        pixels, moved = augment(image, labels, InputSpec(height=8, width=8), (8, 8), still, np.random.default_rng(seed))
+        np.testing.assert_array_equal(pixels[..., 0], moved)
+        turns = [turns for turns in range(4) if np.array_equal(np.rot90(labels, turns), moved)]
+        seen.update(turns)
+        assert turns
+    assert seen == {0, 1, 2, 3}
+    tilted = replace(still, quarter_turns=False, rotation=20)
+    _, moved = augment(image, labels, InputSpec(height=8, width=8), (8, 8), tilted, np.random.default_rng(0))
+    assert (moved == 255).any()  # corners from outside the picture
+    assert moved[4, 4] == labels[4, 4]
