@@ -81,7 +81,8 @@ def test_a_training_with_all_of_it_keeps_the_averages_and_goes_on(
     card = train_float(small_card, *meadow, tmp_path, options, resume=True)
     assert card.training is not None
     model, stored = load_model(tmp_path / "model.keras")
-    assert stored == card
+    assert stored is not None
+    assert (stored.training, stored.scores) == (card.training, card.scores)
     assert np.isfinite(model.get_layer("logits").get_weights()[0]).all()
 
 
