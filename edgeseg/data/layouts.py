@@ -1,7 +1,8 @@
 """The data set layouts that edgeseg reads, and opening a folder in one of them.
 
 A layout is one module of this package with three names: `NAME`, `matches(root)` (does this folder look like mine?) and
-`open_split(root, split)`. To add one, add its file and its line in `LAYOUTS`.
+`open_split(root, split)`. To add one, add its file and its line in `LAYOUTS`; or, in a package of your own, an entry point
+of the group `edgeseg.layouts` that names the module.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ from types import ModuleType
 from edgeseg.data import ade20k, camvid, cityscapes, folder, voc
 from edgeseg.data.dataset import Dataset, check_folder
 from edgeseg.errors import DataError, unknown_name
+from edgeseg.plugins import Registry
 
-LAYOUTS: dict[str, ModuleType] = {module.NAME: module for module in (camvid, voc, cityscapes, ade20k, folder)}
+LAYOUTS: Registry[ModuleType] = Registry(
+    "data set layout",
+    "edgeseg.layouts",
+    {module.NAME: module for module in (camvid, voc, cityscapes, ade20k, folder)},
+    ModuleType,
+)
 
 
 def open_dataset(root: str | os.PathLike[str], split: str, layout: str = "auto") -> Dataset:

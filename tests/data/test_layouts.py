@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +306,26 @@ def test_absent_classes_and_much_that_is_ignored_are_told(tmp_path: Path) -> Non
     )
     with pytest.raises(DataError, match="no labelled pixel"):
         oddities(dataset, np.eye(256, dtype=np.int64)[9])
+
+
+def test_another_package_adds_a_layout(install: Any, plain_root: Path, tmp_path_factory: Any) -> None:
+    code = """
+    from edgeseg.data import folder
+
+    NAME = "farm"
+
+
+    def matches(root):
+        return (root / "farm").is_dir()
+
+
+    def open_split(root, split):
+        return folder.open_split(root / "farm", split)
+    """
+    root = tmp_path_factory.mktemp("set")
+    shutil.copytree(plain_root, root / "farm")
+    with pytest.raises(DataError, match="is in no known data set layout"):
+        open_dataset(root, "train")
+    install("farming", code, {"edgeseg.layouts": {"farm": "farming"}})
+    for layout in ("auto", "farm"):
+        assert len(open_dataset(root, "train", layout)) > 0
