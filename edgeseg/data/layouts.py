@@ -1,8 +1,8 @@
 """The data set layouts that edgeseg reads, and opening a folder in one of them.
 
 A layout is one module of this package with three names: `NAME`, `matches(root)` (does this folder look like mine?) and
-`open_split(root, split)`. To add one, add its file and its line in `LAYOUTS`; or, in a package of your own, an entry point
-of the group `edgeseg.layouts` that names the module.
+`open_split(root, split)`. To add one, add its file and its line in `LAYOUTS`; or, in a package of your own, an entry
+point of the group `edgeseg.layouts` that names the module.
 """
 
 from __future__ import annotations
