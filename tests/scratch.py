@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 CLI = ("typer", "rich")
 """What the command line needs to start."""
-CORE = (*CLI, "pillow", "numpy", "opencv-python-headless", "ai-edge-litert", "psutil", "jinja2")
+CORE = (*CLI, "pillow", "numpy", "opencv-python-headless", "ai-edge-litert", "psutil", "jinja2", "threadpoolctl")
 """What edgeseg depends on."""
 
 

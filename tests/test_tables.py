@@ -23,5 +23,5 @@ def test_the_table_is_on_stdout_unless_json_is(cli, tmp_path, command, key, word
 def test_a_table_in_a_pipe_is_not_cut_and_may_be_left_early() -> None:
     line = f"{sys.executable} -m edgeseg archs | head -1"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.stdout.split() == ["architecture", "edge", "form", "MACs", "paper", "form", "MACs"]
+    assert done.stdout.split() == ["architecture", "--form", "edge", "MACs", "--form", "paper", "MACs"]
     assert done.stderr == ""

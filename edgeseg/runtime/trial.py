@@ -26,7 +26,7 @@ TRIAL_SECONDS = 60.0
 PLACEHOLDER = "the model"
 """What a trial's message calls the file."""
 
-_EDITION = 2
+_EDITION = 3
 """Raised whenever the trial asks another question: verdicts on the old one are forgotten."""
 
 _known: dict[str, str] = {}  # what is wrong with a file, "" for nothing, by key; of this process

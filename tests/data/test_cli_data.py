@@ -50,7 +50,7 @@ def test_running_again_only_mends(small: Path, cli: Any) -> None:
 def test_another_set_in_the_same_folder_is_refused(small: Path, cli: Any) -> None:
     again = ("data", "synth", small, "--count", 3)
     assert "holds a synthetic set of seed 2, asked for 3" in cli(*again, "--size", "32x48", "--seed", 3).error
-    assert "size 32x48, asked for 64x48" in cli(*again, "--size", "64x48", "--seed", 2).error
+    assert "size '32x48', asked for 64x48" in cli(*again, "--size", "64x48", "--seed", 2).error
 
 
 def test_several_processes_write_the_same(small: Path, tmp_path: Path) -> None:
