@@ -79,6 +79,7 @@ def test_every_paper_form_is_in_the_battery():
 
 @pytest.mark.parametrize("name", PAPER)
 def test_learns_is_saved_and_is_the_same_function_everywhere(name, narrow, tmp_path):
+    keras.utils.set_random_seed(0)  # on so few channels, dropout decides whether four steps suffice
     network = build_network(keras, spec(name))
     losses = losses_of_training(name, network, 1e-2, 4)
     assert np.isfinite(losses).all()
