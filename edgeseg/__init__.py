@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from edgeseg.card_file import read_model, write_model
     from edgeseg.conversion.convert import convert
+    from edgeseg.conversion.explain import explain
     from edgeseg.conversion.network import Conversion
     from edgeseg.conversion.thaw import thaw
     from edgeseg.data.dataset import Dataset
@@ -74,6 +75,7 @@ _HOMES = {
     ),
     "edgeseg.card_file": ("read_model", "write_model"),
     "edgeseg.conversion.convert": ("convert",),
+    "edgeseg.conversion.explain": ("explain",),
     "edgeseg.conversion.network": ("Conversion",),
     "edgeseg.conversion.thaw": ("thaw",),
     "edgeseg.data.dataset": ("Dataset",),
@@ -149,6 +151,7 @@ __all__ = [
     "confusion_matrix",
     "convert",
     "evaluate",
+    "explain",
     "inspect",
     "list_architectures",
     "list_backbones",

@@ -216,6 +216,10 @@ class IntegerFile:
         """Returns a tensor's dimensions."""
         return tuple(int(n) for n in self._graph.tensors[tensor].shape)
 
+    def name(self, tensor: int) -> str:
+        """Returns a tensor's name."""
+        return bytes(self._graph.tensors[tensor].name or b"").decode(errors="replace")
+
     def _bias_tensor(self, operator: int) -> Any:
         op = self.operators[operator]
         place = BIAS[op.name][1]
