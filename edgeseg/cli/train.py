@@ -57,6 +57,9 @@ def command(
     quarter_turns: Annotated[
         bool, typer.Option("--quarter-turns", help="Turn crops by 90, 180 or 270 degrees too: for views straight down.")
     ] = False,
+    elastic: Annotated[
+        float, typer.Option(help="Bend crops by about so many pixels: for cells and other soft things.", min=0)
+    ] = 0.0,
     weights: Annotated[str | None, typer.Option(help="'imagenet': start from keras.applications' weights.")] = None,
     init_from: Annotated[
         Path | None, typer.Option(help="A .tflite file with a backbone, or a .keras file, to start from.")
@@ -112,7 +115,9 @@ def command(
         epochs=epochs, batch_size=batch, crop=parse_size(crop) if crop else None, learning_rate=lr,
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
         mixed_precision=mixed_precision, ema=ema, transfer_rate=transfer_rate, freeze_start=freeze_start,
-        augmentation=Augmentation(scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns),
+        augmentation=Augmentation(
+            scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic
+        ),
     )  # fmt: skip
     with showing_training(out) as report:
         card = train(

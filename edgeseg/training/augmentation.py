@@ -1,7 +1,8 @@
-"""Training augmentation: random scale, crop, mirror and colour, from one random generator a picture."""
+"""Training augmentation: random scale, crop, mirror, turn, bending and colour, from one generator a picture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.card import InputSpec
-from edgeseg.image import Uint8, content_size, ordered, padding
+from edgeseg.image import Float32, Uint8, content_size, ordered, padding
 
 OUTSIDE = 255
 """The class id of pixels that a crop has outside the picture; the losses ignore it."""
@@ -24,6 +25,9 @@ class Augmentation:
         mirror: Whether half of the pictures are flipped left to right.
         rotation: Largest turn of the crop about its centre, in degrees.
         quarter_turns: Whether crops are turned by 0, 90, 180 or 270 degrees first: for views straight down.
+        elastic: How far pixels are moved about smoothly: the standard deviation, in the crop's pixels, of random
+            displacements on a 3x3 grid, cubic interpolation between them (Ronneberger et al., U-Net, MICCAI 2015, section 3.1,
+            where it is 10): for tissue and other things that bend.
         contrast: Largest relative change of contrast, and of each colour channel's gain by a third of it.
         brightness: Largest shift, in 0-255 units.
         saturation: Largest relative change of saturation.
@@ -34,6 +38,7 @@ class Augmentation:
     mirror: bool = True
     rotation: float = 0.0
     quarter_turns: bool = False
+    elastic: float = 0.0
     contrast: float = 0.3
     brightness: float = 30.0
     saturation: float = 0.4
@@ -50,7 +55,7 @@ def augment(
 ) -> tuple[Uint8, Uint8]:
     """Varies a picture and its label map alike.
 
-    Scale, crop, mirror and turn are one affine map, so every pixel is interpolated once.
+    Scale, crop, mirror and turn are one affine map, bent if asked for, so every pixel is interpolated once.
 
     Args:
         image: (H, W, 3) uint8, blue-green-red; (H, W, channels) for a network of the order "as_is".
@@ -82,10 +87,9 @@ def augment(
         inverse[0] = [-inverse[0, 0], 0, inverse[0, 2] + (columns - 1) * inverse[0, 0]]
     if options.rotation or options.quarter_turns:
         inverse = inverse @ turn(crop, options, random)
-    size, flags = (columns, rows), cv2.WARP_INVERSE_MAP
-    varied = _warped(image, inverse, size, spec)
-    labels = cv2.warpAffine(label_map, inverse, size, flags=flags | cv2.INTER_NEAREST, borderValue=OUTSIDE)
-    moved: Uint8 = labels.astype(np.uint8, copy=False)
+    shift = bend(crop, options.elastic, random) if options.elastic else None
+    varied = _warped(image, inverse, shift, crop, spec)
+    moved = _moved(label_map, inverse, shift, crop, cv2.INTER_NEAREST, (OUTSIDE,))
     if spec.order in ("rgb", "bgr"):
         rgb = cv2.cvtColor(varied, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
         coloured = vary_colour(rgb, options, random)
@@ -103,18 +107,47 @@ def turn(crop: tuple[int, int], options: Augmentation, random: np.random.Generat
     return np.array([[c, -s, x - c * x + s * y], [s, c, y - s * x - c * y], [0, 0, 1]])
 
 
-def _warped(image: Uint8, inverse: npt.NDArray[np.float64], size: tuple[int, int], spec: InputSpec) -> Uint8:
+def bend(crop: tuple[int, int], strength: float, random: np.random.Generator) -> Float32:
+    """Draws how far each pixel of a crop is moved: (2, rows, columns), along columns and along rows."""
+    rows, columns = crop
+    coarse = random.normal(0, strength, (2, 3, 3)).astype(np.float32)
+    return np.stack([cv2.resize(part, (columns, rows), interpolation=cv2.INTER_CUBIC) for part in coarse])
+
+
+def _warped(
+    image: Uint8, inverse: npt.NDArray[np.float64], shift: Float32 | None, crop: tuple[int, int], spec: InputSpec
+) -> Uint8:
     """Moves a picture; what lies outside of it is `padding`."""
     channels = image.shape[2]
     border = padding(spec) * (1 if spec.channels == channels else channels)
-    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
     parts = [  # OpenCV knows border values for four channels
-        cv2.warpAffine(
-            np.ascontiguousarray(image[:, :, n : n + 4]), inverse, size, flags=flags, borderValue=border[n : n + 4]
-        )
+        _moved(np.ascontiguousarray(image[:, :, n : n + 4]), inverse, shift, crop, cv2.INTER_LINEAR, border[n : n + 4])
         for n in range(0, channels, 4)
     ]
-    return np.dstack(parts).astype(np.uint8, copy=False) if len(parts) > 1 else parts[0].astype(np.uint8, copy=False)
+    return np.dstack(parts).astype(np.uint8, copy=False) if len(parts) > 1 else parts[0]
+
+
+def _moved(
+    image: Uint8,
+    inverse: npt.NDArray[np.float64],
+    shift: Float32 | None,
+    crop: tuple[int, int],
+    interpolation: int,
+    border: Sequence[float],
+) -> Uint8:
+    """Takes each pixel of a crop from where an affine map, after a shift of each pixel, sends it in the picture."""
+    rows, columns = crop
+    if shift is None:
+        flags = cv2.WARP_INVERSE_MAP | interpolation
+        return cv2.warpAffine(image, inverse, (columns, rows), flags=flags, borderValue=border).astype(
+            np.uint8, copy=False
+        )
+    column = np.arange(columns, dtype=np.float32) + shift[0]
+    row = np.arange(rows, dtype=np.float32)[:, None] + shift[1]
+    x, y = ((a * column + b * row + c).astype(np.float32) for a, b, c in inverse)
+    return cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=border).astype(
+        np.uint8, copy=False
+    )
 
 
 def _offset(size: float, crop: int, random: np.random.Generator) -> float:

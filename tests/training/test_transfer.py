@@ -15,7 +15,7 @@ from edgeseg.card import InputSpec, ModelCard
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import UsageError
 from edgeseg.keras_model import load_model, network_spec
-from edgeseg.training.augmentation import Augmentation, augment
+from edgeseg.training.augmentation import Augmentation, augment, bend
 from edgeseg.training.float_training import compiled_network, train_float
 from edgeseg.training.options import TrainingOptions
 from edgeseg.training.transfer import backbone_names, copy_averages
@@ -111,3 +111,20 @@ def test_pictures_and_label_maps_turn_alike() -> None:
     _, moved = augment(image, labels, InputSpec(height=8, width=8), (8, 8), tilted, np.random.default_rng(0))
     assert (moved == 255).any()  # corners from outside the picture
     assert moved[4, 4] == labels[4, 4]
+
+
+def test_bending_moves_pictures_and_label_maps_alike_and_smoothly() -> None:
+    row, column = np.mgrid[0:64, 0:80]
+    labels = (row // 8 * 10 + column // 8).astype(np.uint8)  # a chessboard of 80 squares
+    image = np.repeat(2 * labels[..., None], 3, axis=2)
+    still = Augmentation(scale=(1, 1), mirror=False, contrast=0, brightness=0, saturation=0, gamma=1, elastic=3)
+    spec = InputSpec(height=64, width=80)
+    pixels, moved = augment(image, labels, spec, (64, 80), still, np.random.default_rng(0))
+    inside = moved != 255
+    assert 0.8 < inside.mean() < 1
+    assert 0.1 < (moved != labels)[inside].mean() < 0.7  # not far, but everywhere
+    assert (pixels[..., 0] == 2 * moved)[inside].mean() > 0.6  # but where interpolation mixes squares
+    shift = bend((64, 80), 3.0, np.random.default_rng(0))
+    assert np.abs(np.diff(shift, axis=2)).max() < 0.5  # nothing tears
+    again = augment(image, labels, spec, (64, 80), replace(still, elastic=0), np.random.default_rng(0))
+    np.testing.assert_array_equal(again[1], labels)
