@@ -26,8 +26,8 @@ class Augmentation:
         rotation: Largest turn of the crop about its centre, in degrees.
         quarter_turns: Whether crops are turned by 0, 90, 180 or 270 degrees first: for views straight down.
         elastic: How far pixels are moved about smoothly: the standard deviation, in the crop's pixels, of random
-            displacements on a 3x3 grid, cubic interpolation between them (Ronneberger et al., U-Net, MICCAI 2015, section 3.1,
-            where it is 10): for tissue and other things that bend.
+            displacements on a 3x3 grid with cubic interpolation between. For tissue and other things that bend
+            (Ronneberger, Fischer, Brox, U-Net, MICCAI 2015, section 3.1, where it is 10).
         contrast: Largest relative change of contrast, and of each colour channel's gain by a third of it.
         brightness: Largest shift, in 0-255 units.
         saturation: Largest relative change of saturation.
