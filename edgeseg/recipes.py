@@ -26,6 +26,7 @@ class RecipeRow:
         summary: What it is, in a few words.
         weights: How weights are stored.
         activations: What the network computes in; "int8" leaves no float operator.
+        per_tensor: Whether a kernel has one scale; else each of its output channels has its own.
         calibrated: Whether calibration pictures set the ranges of its activations.
         trained: Whether it needs training with a data set.
         refinements: What happens to the file behind the converter, in order; each is kept only if it brings the file
@@ -38,6 +39,7 @@ class RecipeRow:
     summary: str
     weights: Number
     activations: Number = "float32"
+    per_tensor: bool = False
     calibrated: bool = False
     trained: bool = False
     refinements: tuple[str, ...] = ()
@@ -49,14 +51,25 @@ class RecipeRow:
         return self.activations == "int8"
 
 
+REFINEMENTS = ("equalization", "ranges", "biases", "logits")
+"""What can refine an integer file behind the converter, in order; `conversion/refinements.py` does it."""
+TUNED = ("equalization", "ranges", "biases", "logits")
 _ROWS = (
     RecipeRow(
         name="int8_ptq", flags=("--int8",), summary="all integer, ranges from calibration pictures",
-        weights="int8", activations="int8", calibrated=True, refinements=("ranges and biases",),
+        weights="int8", activations="int8", calibrated=True, refinements=TUNED,
     ),
     RecipeRow(
         name="int8_qat", flags=("--int8", "--qat"), summary="all integer, weights trained to it",
-        weights="int8", activations="int8", calibrated=True, trained=True, refinements=("ranges and biases",),
+        weights="int8", activations="int8", calibrated=True, trained=True, refinements=TUNED,
+    ),
+    RecipeRow(
+        name="int8_ptq_per_tensor", flags=("--int8", "--per-tensor"), summary="one scale a kernel (old accelerators)",
+        weights="int8", activations="int8", per_tensor=True, calibrated=True, refinements=TUNED,
+    ),
+    RecipeRow(
+        name="int8_qat_per_tensor", flags=("--int8", "--qat", "--per-tensor"), summary="the same, weights trained",
+        weights="int8", activations="int8", per_tensor=True, calibrated=True, trained=True, refinements=TUNED,
     ),
     RecipeRow(
         name="int8_weights", flags=("--int8-weights",), summary="integer weights, float computation", weights="int8",
@@ -79,6 +92,20 @@ def recipe_row(name: str) -> RecipeRow:
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     return RECIPES[name]
+
+
+def refinements_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns refinements in their order; "all" stands for all, "none" for none.
+
+    Raises:
+        UsageError: There is no such refinement.
+    """
+    wanted = set(names)
+    known = (*REFINEMENTS, "all", "none")
+    for name in wanted:
+        if name not in known:
+            raise unknown_name("refinement", name, known)
+    return tuple(name for name in REFINEMENTS if name in wanted or "all" in wanted)
 
 
 def recipe_of_flags(flags: Iterable[str]) -> RecipeRow:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel, parse_size
-from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
-from edgeseg.recipes import recipe_of_flags
+from edgeseg.cli.output import JsonOption, advancing_each, console, emit, progress_bar
+from edgeseg.recipes import REFINEMENTS, recipe_of_flags
 
 
 def command(
@@ -28,6 +28,12 @@ def command(
         bool, typer.Option("--distill", help="With --qat: learn what the float network gives, not the labels.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="With --qat: go on with a stopped training.")] = False,
+    per_tensor: Annotated[
+        bool, typer.Option("--per-tensor", help="With --int8: one scale a kernel, for old accelerators.")
+    ] = False,
+    refine: Annotated[
+        str | None, typer.Option(help=f"With --int8: what refines the file, of {', '.join(REFINEMENTS)}; all; none.")
+    ] = None,
     float16: Annotated[bool, typer.Option("--float16", help="Half-precision weights, float computation.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="No quantization.")] = False,
     calibration: Annotated[
@@ -55,11 +61,19 @@ def command(
       edgeseg convert runs/camvid/model.keras --int8 -o camvid_int8.tflite --calibration camvid/train
       edgeseg convert runs/camvid --float16
       edgeseg convert runs/camvid --int8 --qat --data camvid -o camvid_qat.tflite --epochs 5
+      edgeseg convert runs/camvid --int8 --per-tensor --calibration camvid/train --refine all
       edgeseg convert their_unet.h5 --int8 --calibration pictures/ --labels names.txt
       edgeseg convert their_fcn.h5 --int8 --calibration pictures/ --order bgr --mean 103.94,116.78,123.68 --std 1
       edgeseg convert any_size.keras --int8 --calibration pictures/ --size 256x320
     """  # noqa: D301
-    given = {"--int8": int8, "--qat": qat, "--int8-weights": int8_weights, "--float16": float16, "--float32": float32}
+    given = {
+        "--int8": int8,
+        "--qat": qat,
+        "--per-tensor": per_tensor,
+        "--int8-weights": int8_weights,
+        "--float16": float16,
+        "--float32": float32,
+    }
     recipe = recipe_of_flags(flag for flag, wanted in given.items() if wanted)
     from edgeseg.cli.quiet import quiet_tensorflow
 
@@ -72,7 +86,8 @@ def command(
             size=parse_size(size) if size else None, target=target, output=output,  # type: ignore[arg-type]
             labels=labels, mean=parse_per_channel("--mean", mean), std=parse_per_channel("--std", std),
             order=order, epochs=epochs, distill=distill, resume=resume, force=force,
-            advance=advancing(progress, "calibrating" if recipe.calibrated else "converting"),
+            refinements=refine.replace(" ", "").split(",") if refine is not None else None,
+            advance=advancing_each(progress, "calibrating", "refining"),
             notify=lambda line: console.print(line, soft_wrap=True, markup=False),
         )  # fmt: skip
     console.print(

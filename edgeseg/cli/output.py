@@ -93,6 +93,21 @@ def advancing(progress: Progress, description: str) -> Advance:
     return advance
 
 
+def advancing_each(progress: Progress, first: str, others: str) -> Advance:
+    """Returns a callback (done, total) for works one after another: each that begins anew gets a bar of its own."""
+    bars: list[Advance] = []
+    last = 0
+
+    def advance(done: int, total: int) -> None:
+        nonlocal last
+        if not bars or done <= last:
+            bars.append(advancing(progress, others if bars else first))
+        last = done
+        bars[-1](done, total)
+
+    return advance
+
+
 def advancing_steps(progress: Progress) -> Callable[[str, int, int], None]:
     """Returns a callback (what, done, total) that gives each of several works a bar of its own."""
     bars: dict[str, Advance] = {}

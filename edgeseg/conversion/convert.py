@@ -24,7 +24,7 @@ from edgeseg.errors import ConversionError, UsageError
 from edgeseg.files import check_apart, check_writable, write_bytes
 from edgeseg.float_model import open_float_model
 from edgeseg.image import Uint8
-from edgeseg.recipes import recipe_row
+from edgeseg.recipes import recipe_row, refinements_of
 from edgeseg.synth import aerial
 from edgeseg.zoo import resolve
 
@@ -47,6 +47,7 @@ def convert(
     epochs: int | None = None,
     distill: bool = False,
     resume: bool = False,
+    refinements: Sequence[str] | None = None,
     force: bool = False,
     advance: Advance | None = None,
     notify: Notify = lambda line: None,
@@ -75,6 +76,8 @@ def convert(
         epochs: Of int8_qat's training; 5 if not given.
         distill: Let int8_qat learn what the float network gives, instead of the labels.
         resume: Go on with an int8_qat training that was stopped.
+        refinements: What refines an integer file: names of `edgeseg.recipes.REFINEMENTS`, or "all", or "none"; what
+            the recipe's row names if None.
         force: Accept a file that does not choose as its network.
         advance: Called with (done, total) calibration pictures, then steps of refinement.
         notify: Called with lines for people: what was assumed, what each refinement brought, warnings.
@@ -93,6 +96,9 @@ def convert(
         raise UsageError(f"--target edgetpu with {recipe}: the Edge TPU computes in integers only, use --int8")
     if not row.trained and (epochs is not None or distill or resume):
         raise UsageError(f"{recipe} trains nothing: --epochs, --distill and --resume go with --int8 --qat")
+    if refinements is not None and not row.is_integer:
+        raise UsageError(f"--refine with {recipe}: only integer files are refined, use --int8")
+    steps = None if refinements is None else refinements_of(refinements)
     training = open_training(recipe, data, out, QatOptions(epochs=epochs or 5, distill=distill), resume=resume)
     if out is not None and not Path(out).is_dir():
         check_writable(out)
@@ -109,7 +115,15 @@ def convert(
     if out is not None and not Path(out).is_dir():
         _check_apart(Path(out), model, calibration, pictures)
     done = convert_network(
-        network, card, wanted, pictures, spec=spec, training=training, advance=advance, notify=notify
+        network,
+        card,
+        wanted,
+        pictures,
+        spec=spec,
+        training=training,
+        refinements=steps,
+        advance=advance,
+        notify=notify,
     )
     for line in done.warnings:
         notify(f"warning: {line}")

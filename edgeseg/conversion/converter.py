@@ -60,6 +60,7 @@ def _configure(
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if row.weights == "float16":
         converter.target_spec.supported_types = [tf.float16]
+    converter._experimental_disable_per_channel = row.per_tensor
     if row.is_integer:
 
         def pictures() -> Iterator[list[Float32]]:

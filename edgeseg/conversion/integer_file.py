@@ -88,6 +88,11 @@ class IntegerFile:
         ]
 
     @property
+    def inputs(self) -> tuple[int, ...]:
+        """The network's inputs."""
+        return tuple(map(int, self._graph.inputs))
+
+    @property
     def logits(self) -> int:
         """The tensor of scores: the output, or what the argmax at the end reads."""
         last = self.operators[-1]
@@ -198,6 +203,11 @@ class IntegerFile:
         """Stores another kernel and bias, in real units and the file's layout; steps follow the largest weights."""
         op = self.operators[operator]
         tensor = self._graph.tensors[op.inputs[1]]
+        if tensor.type == schema.TensorType.FLOAT32:
+            self._store(tensor, kernel, np.float32)
+            if bias is not None:
+                self._store(self._graph.tensors[op.inputs[BIAS[op.name][1]]], bias, np.float32)
+            return
         axis = int(tensor.quantization.quantizedDimension)
         per_channel = len(tensor.quantization.scale) > 1
         others = tuple(n for n in range(kernel.ndim) if n != axis) if per_channel else None
@@ -238,7 +248,7 @@ class IntegerFile:
 
     def _store(self, tensor: Any, values: npt.NDArray[Any], dtype: Any = np.int32) -> None:
         """Puts values into a tensor's buffer, or into one of its own: the converter lets equal constants share one."""
-        limits = np.iinfo(dtype)
+        limits = np.finfo(dtype) if dtype == np.float32 else np.iinfo(dtype)
         stored = np.frombuffer(np.clip(values, limits.min, limits.max).astype(dtype).tobytes(), np.uint8)
         buffer = self._model.buffers[tensor.buffer]
         if sum(other.buffer == tensor.buffer for other in self._graph.tensors) > 1:

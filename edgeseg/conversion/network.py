@@ -20,7 +20,7 @@ from edgeseg.conversion.surgery import for_converter, with_output
 from edgeseg.errors import ConversionError, UsageError
 from edgeseg.foreign import normalisation_text
 from edgeseg.host import tool_versions
-from edgeseg.image import Uint8, fit
+from edgeseg.image import fit
 from edgeseg.naming import artifact_name, resized_name
 from edgeseg.recipes import recipe_row
 from edgeseg.synth import aerial
@@ -76,6 +76,7 @@ def convert_network(
     *,
     spec: InputSpec | None = None,
     training: Training | None = None,
+    refinements: Sequence[str] | None = None,
     advance: Advance | None = None,
     notify: Notify = lambda line: None,
 ) -> Conversion:
@@ -88,7 +89,8 @@ def convert_network(
         pictures: Pictures like those the camera will see.
         spec: Another input than the card's.
         training: What a recipe that trains learns from, and how.
-        advance: Called with (done, total) calibration pictures, then steps of refinement.
+        refinements: Names of `edgeseg.recipes.REFINEMENTS` in their order; the recipe's if None.
+        advance: Called with (done, total) calibration pictures, then steps of each refinement.
         notify: Called with a line about what each refinement brought.
 
     Raises:
@@ -113,11 +115,20 @@ def convert_network(
         name=resized_name(card.name, (card.input.height, card.input.width), (spec.height, spec.width)),
         tools=tool_versions(),
     )
-    if row.refinements or row.trained:
-        reference = run_converter(with_output(network, recipe), Recipe(name="float32"), spec, [])
-        graph = refined(graph, reference, network, converted, pictures, tensors, advance or _silent, notify)
+    steps = row.refinements if refinements is None else refinements
+    if steps or row.trained:
+        subject = Subject(
+            file=graph,
+            reference=run_converter(with_output(network, recipe), Recipe(name="float32"), spec, []),
+            tensors=tensors,
+            spec=spec,
+            advance=advance or _silent,
+            per_tensor=row.per_tensor,
+        )
+        subject = refined(subject, steps, ChoicesOf(network, spec, pictures.choosing), converted, notify)
+        graph = subject.file
         if row.trained:
-            graph = trained(graph, reference, converted, pictures, training, advance or _silent, notify)
+            graph = trained(graph, subject.reference, converted, pictures, training, advance or _silent, notify)
     choices = ChoicesOf(network, spec, pictures.unseen)
     agreement = choices.agreement(attach(graph, converted))
     converted = replace(converted, agreement=round(agreement, 6), agreement_on=pictures.record)
@@ -132,29 +143,29 @@ def convert_network(
     )
 
 
-def refined(
-    graph: bytes,
-    reference: bytes,
-    network: Any,
-    card: ModelCard,
-    pictures: Pictures,
-    tensors: Sequence[Uint8],
-    advance: Advance,
-    notify: Notify,
-) -> bytes:
-    """Applies a recipe's refinements, each kept only if it helps on pictures that calibration did not see."""
-    choices = ChoicesOf(network, card.input, pictures.choosing)
-    agreement = choices.agreement(attach(graph, card))
-    for name in recipe_row(card.recipe.name).refinements:
-        subject = Subject(file=graph, reference=reference, tensors=tensors, spec=card.input, advance=advance)
-        better, what = REFINEMENTS[name](subject)
-        now = choices.agreement(attach(better, card))
-        if now > agreement:
-            notify(f"{what}: {now:.2%} agreement, {agreement:.2%} before")
-            graph, agreement = better, now
-        else:
-            notify(f"{name} are left as the converter set them: tuning brought no gain ({now:.2%} agreement)")
-    return graph
+def refined(subject: Subject, names: Sequence[str], choices: ChoicesOf, card: ModelCard, notify: Notify) -> Subject:
+    """Applies refinements, each kept only if it helps on pictures that calibration did not see; says what each did.
+
+    One that brings nothing by itself is tried together with the next: narrower ranges shift means, which biases mend.
+    """
+    agreement = choices.agreement(attach(subject.file, card))
+    waiting: tuple[str, Subject] | None = None
+    for name in names:
+        for beside, start in [*([waiting] if waiting else []), ("", subject)]:
+            found = REFINEMENTS[name](start)
+            if found is None:
+                notify(f"{name}: left out, the converter's integer graph is not that of the float network")
+                break
+            better, what = found
+            now = choices.agreement(attach(better.file, card))
+            told = f"{what} with {beside}" if beside else what
+            if now > agreement:
+                notify(f"{told}: {now:.2%} agreement, {agreement:.2%} before")
+                subject, agreement, waiting = better, now, None
+                break
+            notify(f"{told}: left out, no gain ({now:.2%} agreement, {agreement:.2%} before)")
+            waiting = waiting if beside else (name, better)
+    return subject
 
 
 def trained(

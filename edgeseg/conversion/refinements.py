@@ -1,17 +1,19 @@
-"""What refines an integer file behind the converter, by the names that `edgeseg.recipes` gives.
+"""What refines an integer file behind the converter, by the names that `edgeseg.recipes` and `--refine` give.
 
-A refinement changes numbers in the file, never its graph. Each gets the file that came before it.
+A refinement changes numbers in the file, never its graph. Each gets what came before it, in the order of the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeseg.card import InputSpec
 from edgeseg.conversion.converter import Advance, run_file
-from edgeseg.conversion.tuning import tune
-from edgeseg.image import Uint8
+from edgeseg.conversion.equalize import channel_ranges, equalized, requantized
+from edgeseg.conversion.integer_file import IntegerFile
+from edgeseg.conversion.tuning import RANGE_IMAGES, spaced, tune_biases, tune_logits, tune_ranges
+from edgeseg.image import Uint8, normalise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class Subject:
         tensors: Calibration tensors, (height, width, 3) uint8 RGB.
         spec: The network's input.
         advance: Called with (done, total) steps.
+        per_tensor: Whether a kernel has one scale; else each of its output channels has its own.
     """
 
     file: bytes
@@ -31,15 +34,46 @@ class Subject:
     tensors: Sequence[Uint8]
     spec: InputSpec
     advance: Advance
+    per_tensor: bool = False
 
 
-def ranges_and_biases(subject: Subject) -> tuple[bytes, str]:
-    """Narrows ranges to least error and corrects biases, see `conversion.tuning`."""
-    tuned, biases = tune(subject.file, subject.reference, subject.tensors, subject.spec, run_file, subject.advance)
-    return tuned, f"ranges and {biases} biases tuned"
+Refinement = Callable[[Subject], tuple[Subject, str] | None]
+"""From a subject to the refined one, and what was done in words; None where the integer graph is not the float one."""
 
 
-Refinement = Callable[[Subject], tuple[bytes, str]]
-"""From a subject to the refined file, and what was done in words."""
+def equalization(subject: Subject) -> tuple[Subject, str] | None:
+    """Makes the ranges of channels alike, see `conversion.equalize`; the float file changes, too."""
+    floating = IntegerFile(subject.reference)
+    outputs = [tensor for op in floating.operators for tensor in op.outputs]
+    pictures = [normalise(tensor, subject.spec) for tensor in spaced(subject.tensors, RANGE_IMAGES)]
+    ranges = channel_ranges(floating, outputs, run_file, pictures)
+    subject.advance(1, 2)
+    reference, ranges, count = equalized(subject.reference, ranges, per_tensor=subject.per_tensor)
+    file = requantized(subject.file, reference, ranges)
+    subject.advance(2, 2)
+    if file is None:
+        return None
+    return replace(subject, file=file, reference=reference), f"{count} channels equalized"
 
-REFINEMENTS: dict[str, Refinement] = {"ranges and biases": ranges_and_biases}
+
+def ranges(subject: Subject) -> tuple[Subject, str]:
+    """Narrows the ranges of activations to least error, see `conversion.tuning`."""
+    file = tune_ranges(subject.file, subject.tensors, subject.spec, run_file)
+    return replace(subject, file=file), "ranges of least error"
+
+
+def biases(subject: Subject) -> tuple[Subject, str] | None:
+    """Corrects biases, see `conversion.tuning`."""
+    file, count = tune_biases(subject.file, subject.reference, subject.tensors, subject.spec, run_file, subject.advance)
+    return (replace(subject, file=file), f"{count} biases corrected") if count else None
+
+
+def logits(subject: Subject) -> tuple[Subject, str]:
+    """Narrows the range of the logits to where they decide, see `conversion.tuning`."""
+    return replace(subject, file=tune_logits(subject.file, subject.tensors, subject.spec, run_file)), "logits narrowed"
+
+
+REFINEMENTS: dict[str, Refinement] = {
+    "equalization": equalization, "ranges": ranges, "biases": biases, "logits": logits,
+}  # fmt: skip
+"""By the names of `edgeseg.recipes.REFINEMENTS`."""

@@ -40,39 +40,59 @@ Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[An
 """From a file and inputs (height, width, channels) to the file's outputs for each, in the file's order."""
 
 
-def tune(
-    content: bytes, reference: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: Run, advance: Advance
-) -> tuple[bytes, int]:
-    """Tunes an int8 file.
+def tune_ranges(content: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: Run) -> bytes:
+    """Narrows the ranges of an int8 file's activations, but for its logits, to least error.
 
     Args:
-        content: The converter's int8 file, with uint8 input.
-        reference: Its float32 file of the same network.
+        content: The int8 file, with uint8 input.
         tensors: Calibration tensors, (height, width, channels) uint8.
         spec: The network's input.
         run: Runs a file on inputs (height, width, channels); yields its outputs for each.
+    """
+    file = IntegerFile(content)
+    narrow_activations(file, run, stored_inputs(content, spaced(tensors, RANGE_IMAGES), spec))
+    return file.content()
+
+
+def tune_logits(content: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: Run) -> bytes:
+    """Narrows the range of an int8 file's logits to where they decide; arguments as for `tune_ranges`."""
+    file = IntegerFile(content)
+    narrow_logits(file, run, stored_inputs(content, spaced(tensors, RANGE_IMAGES), spec))
+    return file.content()
+
+
+def tune_biases(
+    content: bytes, reference: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: Run, advance: Advance
+) -> tuple[bytes, int]:
+    """Corrects the biases of an int8 file; arguments as for `tune_ranges`.
+
+    Args:
+        content: The int8 file.
+        reference: The float32 file of the same network.
+        tensors: Calibration tensors.
+        spec: The network's input.
+        run: Runs a file.
         advance: Called with (done, total) steps.
 
     Returns:
-        The file with other ranges and biases, and how many biases: 0 where the float file's graph is another.
+        The file with other biases, and how many: 0 where the float file's graph is another.
     """
     file, floating = IntegerFile(content), IntegerFile(reference)
     pairs = matching_convolutions(file, floating)
-    total = len(pairs) + 2
-    some = stored_inputs(content, tensors[:: max(1, len(tensors) // RANGE_IMAGES)], spec)
-    narrow_activations(file, run, some)
-    advance(1, total)
-    fewer = tensors[:: max(1, len(tensors) // BIAS_IMAGES)]
+    fewer = spaced(tensors, BIAS_IMAGES)
     normalised = [normalise(tensor, spec) for tensor in fewer]
     fewer = stored_inputs(content, fewer, spec)
     wanted = channel_means(floating, [theirs for _, theirs in pairs], len(floating.operators), run, normalised)
-    for done, ((index, _), mean) in enumerate(zip(pairs, wanted, strict=True), 2):
+    for done, ((index, _), mean) in enumerate(zip(pairs, wanted, strict=True), 1):
         (got,) = channel_means(file, file.operators[index].outputs, index + 1, run, fewer)
         file.add_to_bias(index, mean - got)
-        advance(done, total)
-    narrow_logits(file, run, some)
-    advance(total, total)
+        advance(done, len(pairs))
     return file.content(), len(pairs)
+
+
+def spaced(tensors: Sequence[Uint8], count: int) -> Sequence[Uint8]:
+    """Picks about `count` of some tensors, evenly spaced."""
+    return tensors[:: max(1, len(tensors) // count)]
 
 
 def narrow_activations(file: IntegerFile, run: Run, tensors: Sequence[Uint8]) -> None:

@@ -1,0 +1,275 @@
+"""Cross-layer equalization: channels of one tensor get like ranges, the network computes the same.
+
+A channel may be multiplied by any gain > 0 where it is produced and divided by it where it is read. Eight bits for a
+whole tensor serve all its channels well only if their ranges are alike: Nagel, van Baalen, Blankevoort, Welling, "Data-
+Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, section 4.1. The paper equalizes pairs of
+layers; here the gains of all channels are one least-squares problem in their logarithms, so that branches, residual
+additions and concatenations, whose channels share a gain, need no case of their own.
+
+It works on the float file that the converter made: batch normalisation is folded there, activations are fused.
+
+**ReLU6** cuts at 6, so its channels keep their function only under some gains. A channel that reached 6 on the
+calibration pictures keeps its gain of 1; another may grow until it would. A cut of each channel's own would be MINIMUM
+with a constant, which XNNPACK does not run in int8 (`tflite.xnnpack`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
+from edgeseg.image import Float32
+from edgeseg.tflite.graph import Operator, parse_graph
+
+Gains = dict[int, npt.NDArray[np.float64]]
+"""What each channel of a tensor is multiplied by, by the tensor's number."""
+Ranges = dict[int, Float32]
+"""The least and the largest value of each channel of a tensor, (2, channels), by the tensor's number."""
+Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[Any]]]]
+
+_SAME_CHANNELS = frozenset(
+    {"ADD", "SUB", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "MEAN", "MAX_POOL_2D", "AVERAGE_POOL_2D", "PAD",
+     "RELU", "LEAKY_RELU", "SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"}
+)  # fmt: skip
+"""Operators that multiply by a channel's gain what they are given with it."""
+_HOMOGENEOUS = frozenset({"NONE", "RELU"})
+_CUT = 6.0
+_ROOM = 1.1
+"""How far below the cut of ReLU6 a channel's largest value is kept."""
+_SWEEPS = 30
+_LARGEST_GAIN = 2.0**16
+
+
+def kernel_axes(op: str) -> tuple[int | None, int]:
+    """Returns which axes of a kernel, in the file's layout, are input channels (None: the same) and output channels."""
+    return {"CONV_2D": (3, 0), "TRANSPOSE_CONV": (3, 0), "FULLY_CONNECTED": (1, 0), "DEPTHWISE_CONV_2D": (None, 3)}[op]
+
+
+def channel_ranges(file: IntegerFile, tensors: Sequence[int], run: Run, inputs: Sequence[npt.NDArray[Any]]) -> Ranges:
+    """Measures the range of each channel of some tensors of a float file."""
+    low = [np.full(file.shape(tensor)[-1], np.inf, np.float32) for tensor in tensors]
+    high = [-bottom for bottom in low]
+    for arrays in run(file.content(tensors), inputs):
+        for array, bottom, top in zip(arrays, low, high, strict=True):
+            flat = array.reshape(-1, array.shape[-1])
+            np.minimum(bottom, flat.min(0), out=bottom)
+            np.maximum(top, flat.max(0), out=top)
+    return {tensor: np.stack(pair) for tensor, *pair in zip(tensors, low, high, strict=True)}
+
+
+def equalized(content: bytes, ranges: Ranges, *, per_tensor: bool = False) -> tuple[bytes, Ranges, int]:
+    """Equalizes a float file.
+
+    Args:
+        content: The float32 file.
+        ranges: Of every operator's outputs, see `channel_ranges`.
+        per_tensor: Whether a kernel is to have one scale; else each of its output channels has its own.
+
+    Returns:
+        A file of the same function and graph, its ranges, and how many channels have another gain.
+    """
+    gains = _Problem(content, ranges, per_tensor=per_tensor).solve()
+    file = IntegerFile(content)
+    for number, op in enumerate(file.operators):
+        if op.name not in BIAS:
+            continue
+        reading, kernel, bias = op.inputs[BIAS[op.name][0]], file.weights(number), file.bias(number)
+        given, wanted = gains.get(reading, np.ones(1)), gains.get(op.outputs[0], np.ones(1))
+        changed = scaled(op.name, kernel, given, wanted)
+        file.set_weights(number, changed, None if bias is None else (bias * wanted).astype(np.float32))
+    scaled_ranges = {t: (r * gains[t]).astype(np.float32) if t in gains else r for t, r in ranges.items()}
+    changed_channels = sum(int((np.abs(np.log2(gain)) > 0.01).sum()) for gain in gains.values())
+    return file.content(), scaled_ranges, changed_channels
+
+
+def scaled(op: str, kernel: Float32, given: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Float32:
+    """Returns a kernel that takes inputs multiplied by `given` and gives outputs multiplied by `wanted`."""
+    reading, producing = kernel_axes(op)
+    channels = kernel.shape[producing]
+    factor = np.broadcast_to(wanted, channels)
+    if reading is None:
+        return np.asarray(kernel * (factor / np.repeat(given, channels // len(given))), np.float32)
+    shape = [1] * kernel.ndim
+    shape[reading] = -1
+    divided = kernel / given.reshape(shape)
+    shape = [1] * kernel.ndim
+    shape[producing] = -1
+    return np.asarray(divided * factor.reshape(shape), np.float32)
+
+
+class _Problem:
+    """Gains of a graph: one unknown, its logarithm, for each set of channels that share it; 0 where it is fixed."""
+
+    def __init__(self, content: bytes, ranges: Ranges, *, per_tensor: bool) -> None:
+        self._file, self._graph, self._per_tensor = IntegerFile(content), parse_graph(content).main, per_tensor
+        self._ranges = {t: np.abs(r).max(0).astype(np.float64) for t, r in ranges.items()}
+        sizes = {t: self._graph.tensors[t].shape[-1] for t in ranges}
+        starts = np.cumsum([0, *sizes.values()])
+        self._places = {t: slice(a, a + sizes[t]) for t, a in zip(sizes, starts, strict=False)}
+        self._parent = np.arange(starts[-1])
+        self._fixed = np.zeros(starts[-1], bool)
+        self._cap = np.full(starts[-1], np.log(_LARGEST_GAIN))
+        for op in self._graph.operators:
+            self._constrain(op)
+        for tensor in (*self._graph.outputs, self._file.logits):
+            self._fix(tensor)
+        roots = np.array([self._root(n) for n in range(len(self._parent))])
+        _, self._unknown = np.unique(roots, return_inverse=True)
+        count = int(self._unknown.max(initial=-1)) + 1
+        self._is_fixed = np.bincount(self._unknown, self._fixed, count) > 0
+        self._caps = np.full(count, np.inf)
+        np.minimum.at(self._caps, self._unknown, self._cap)
+
+    def solve(self) -> Gains:
+        """Returns the gains that make the channels of activations and kernels most alike."""
+        logs = np.zeros(len(self._is_fixed))
+        for _ in range(_SWEEPS):
+            wish, votes = np.zeros_like(logs), np.zeros_like(logs)
+            for unknown, sign, log_range in self._measures(logs):
+                told = np.isfinite(log_range)
+                level = log_range[told].mean() if told.any() else 0.0
+                np.add.at(wish, unknown[told], sign * (level - log_range[told]))
+                np.add.at(votes, unknown[told], 1.0)
+            logs = np.clip(logs + 0.7 * wish / np.maximum(votes, 1.0), -np.log(_LARGEST_GAIN), self._caps)
+            logs[self._is_fixed] = 0.0
+        return {t: np.exp(logs[self._unknown[place]]) for t, place in self._places.items()}
+
+    def _measures(self, logs: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], int, npt.NDArray[Any]]]:
+        """Yields, for each tensor to be quantized, its unknowns, whether they grow it, and its channels' log ranges."""
+        gains = {t: np.exp(logs[self._unknown[place]]) for t, place in self._places.items()}
+        with np.errstate(divide="ignore"):
+            for tensor, place in self._places.items():
+                yield self._unknown[place], 1, np.log(self._ranges[tensor] * gains[tensor])
+            for number, op in enumerate(self._file.operators):
+                if op.name not in BIAS:
+                    continue
+                reading, output = op.inputs[BIAS[op.name][0]], op.outputs[0]
+                in_axis, out_axis = kernel_axes(op.name)
+                given, wanted = gains.get(reading, np.ones(1)), gains[output]
+                kernel = np.abs(scaled(op.name, self._file.weights(number), given, wanted))
+                if self._per_tensor:
+                    rows = kernel.max(tuple(n for n in range(kernel.ndim) if n != out_axis))
+                    yield self._unknown[self._places[output]], 1, np.log(rows)
+                else:
+                    kernel = kernel / np.maximum(kernel.max(_others(kernel, out_axis), keepdims=True), 1e-30)
+                if reading in self._places and (in_axis is not None or self._per_tensor):
+                    columns = kernel.max(_others(kernel, out_axis if in_axis is None else in_axis))
+                    unknown = self._unknown[self._places[reading]]
+                    yield np.repeat(unknown, len(columns) // len(unknown)), -1, np.log(columns)
+
+    def _constrain(self, op: Operator) -> None:
+        """Ties or fixes the channels that an operator touches."""
+        outputs, activation = [t for t in op.outputs if t in self._places], str(op.options.get("activation", "NONE"))
+        reads = [t for t in op.inputs if t in self._places]
+        if op.op in BIAS and activation in (*_HOMOGENEOUS, "RELU6"):
+            if activation == "RELU6":
+                self._keep_below_cut(op.outputs[0])
+            reading = op.inputs[BIAS[op.op][0]]
+            channels = kernel_axes(op.op)[0]
+            flattened = (
+                channels is not None
+                and self._graph.tensors[op.inputs[1]].shape[channels] != self._graph.tensors[reading].shape[-1]
+            )
+            for tensor in reads:
+                if tensor != reading or flattened:  # a kernel that is computed; rows and columns among the channels
+                    self._fix(tensor)
+            return
+        widths = {self._width(t) for t in (*reads, *outputs)}
+        constant = [
+            t for t in op.inputs if t >= 0 and t not in self._places and self._graph.tensors[t].dtype == "float32"
+        ]
+        if op.op == "CONCATENATION" and self._joins_channels(op):
+            start = 0
+            for tensor in op.inputs:
+                self._tie(tensor, op.outputs[0], start)
+                start += self._width(tensor)
+        elif (
+            op.op in _SAME_CHANNELS | {"CONCATENATION"}
+            and activation in _HOMOGENEOUS
+            and len(widths) == 1
+            and not constant
+        ):
+            for tensor in (*reads, *outputs[1:]):
+                self._tie(tensor, outputs[0], 0)
+        else:
+            for tensor in (*reads, *outputs):
+                self._fix(tensor)
+
+    def _joins_channels(self, op: Operator) -> bool:
+        rank = len(self._graph.tensors[op.outputs[0]].shape)
+        own = all(t in self._places for t in op.inputs) and op.options.get("activation", "NONE") in _HOMOGENEOUS
+        return own and op.options["axis"] in (rank - 1, -1)
+
+    def _keep_below_cut(self, tensor: int) -> None:
+        largest, place = self._ranges[tensor], self._places[tensor]
+        self._fixed[place] |= largest * _ROOM >= _CUT
+        self._cap[place] = np.log(np.minimum(_CUT / np.maximum(largest * _ROOM, 1e-9), _LARGEST_GAIN))
+
+    def _width(self, tensor: int) -> int:
+        place = self._places[tensor]
+        return int(place.stop - place.start)
+
+    def _fix(self, tensor: int) -> None:
+        if tensor in self._places:
+            self._fixed[self._places[tensor]] = True
+
+    def _tie(self, tensor: int, output: int, start: int) -> None:
+        if tensor not in self._places:
+            self._fixed[self._places[output]] = True
+            return
+        first = self._places[output].start + start
+        for channel, number in enumerate(range(self._places[tensor].start, self._places[tensor].stop)):
+            self._parent[self._root(number)] = self._root(first + channel)
+
+    def _root(self, number: int) -> int:
+        while self._parent[number] != number:
+            self._parent[number] = self._parent[self._parent[number]]
+            number = int(self._parent[number])
+        return number
+
+
+def _others(kernel: npt.NDArray[Any], axis: int) -> tuple[int, ...]:
+    return tuple(n for n in range(kernel.ndim) if n != axis)
+
+
+def requantized(content: bytes, floating: bytes, ranges: Ranges) -> bytes | None:
+    """Gives an integer file the weights of a float file of its graph, and its activations the ranges that it measured.
+
+    Returns:
+        The file; None where the two graphs are not the same.
+    """
+    file, reference = IntegerFile(content), IntegerFile(floating)
+    twins = twin_tensors(file, reference)
+    if twins is None:
+        return None
+    for group in file.groups():
+        members = [ranges[twins[t]] for t in group if twins.get(t) in ranges]
+        if members:
+            low, high = min(float(r[0].min()) for r in members), max(float(r[1].max()) for r in members)
+            file.rescale(group, Scale.of_range(low, high))
+    theirs = [n for n, op in enumerate(reference.operators) if op.name in BIAS]
+    ours = [n for n, op in enumerate(file.operators) if op.name in BIAS]
+    for mine, its in zip(ours, theirs, strict=True):
+        file.set_weights(mine, reference.weights(its), reference.bias(its))
+    return file.content()
+
+
+def twin_tensors(file: IntegerFile, reference: IntegerFile) -> dict[int, int] | None:
+    """Pairs each activation of an integer file with that of the float file; None where the graphs differ."""
+    twins = dict(zip(file.inputs, reference.inputs, strict=True))
+    theirs = iter(reference.operators)
+    for op in file.operators:
+        if op.name in ("QUANTIZE", "DEQUANTIZE"):
+            twins[op.outputs[0]] = twins[op.inputs[0]]
+            continue
+        its = next(theirs, None)
+        if its is None or its.name != op.name or len(its.outputs) != len(op.outputs):
+            return None
+        if any(twins[a] != b for a, b in zip(op.inputs, its.inputs, strict=False) if a in twins):
+            return None
+        twins.update(zip(op.outputs, its.outputs, strict=True))
+    return None if next(theirs, None) else twins
