@@ -21,14 +21,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
+from edgeseg.conversion.integer_file import BIAS, IntegerFile
+from edgeseg.conversion.twins import Ranges, twin_tensors
 from edgeseg.image import Float32
 from edgeseg.tflite.graph import Operator, parse_graph
 
 Gains = dict[int, npt.NDArray[np.float64]]
 """What each channel of a tensor is multiplied by, by the tensor's number."""
-Ranges = dict[int, Float32]
-"""The least and the largest value of each channel of a tensor, (2, channels), by the tensor's number."""
 Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[Any]]]]
 
 _SAME_CHANNELS = frozenset(
@@ -42,6 +41,8 @@ _ROOM = 1.1
 """How far below the cut of ReLU6 a channel's largest value is kept."""
 _SWEEPS = 30
 _LARGEST_GAIN = 2.0**16
+_SAME = 0.005
+"""What rounding alone may do to the ratio of a float and an integer kernel."""
 
 
 def kernel_axes(op: str) -> tuple[int | None, int]:
@@ -74,16 +75,22 @@ def equalized(content: bytes, ranges: Ranges, *, per_tensor: bool = False) -> tu
     """
     gains = _Problem(content, ranges, per_tensor=per_tensor).solve()
     file = IntegerFile(content)
-    for number, op in enumerate(file.operators):
-        if op.name not in BIAS:
-            continue
-        reading, kernel, bias = op.inputs[BIAS[op.name][0]], file.weights(number), file.bias(number)
-        given, wanted = gains.get(reading, np.ones(1)), gains.get(op.outputs[0], np.ones(1))
-        changed = scaled(op.name, kernel, given, wanted)
-        file.set_weights(number, changed, None if bias is None else (bias * wanted).astype(np.float32))
+    _apply(file, gains)
     scaled_ranges = {t: (r * gains[t]).astype(np.float32) if t in gains else r for t, r in ranges.items()}
     changed_channels = sum(int((np.abs(np.log2(gain)) > 0.01).sum()) for gain in gains.values())
     return file.content(), scaled_ranges, changed_channels
+
+
+def _apply(file: IntegerFile, gains: Gains) -> None:
+    """Gives the channels of a float file's activations other gains."""
+    for number, op in enumerate(file.operators):
+        if op.name not in BIAS:
+            continue
+        kernel, bias = file.weights(number), file.bias(number)
+        given = gains.get(op.inputs[BIAS[op.name][0]], np.ones(1))
+        wanted = gains.get(op.outputs[0], np.ones(1))
+        changed = scaled(op.name, kernel, given, wanted)
+        file.set_weights(number, changed, None if bias is None else (bias * wanted).astype(np.float32))
 
 
 def scaled(op: str, kernel: Float32, given: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Float32:
@@ -236,40 +243,32 @@ def _others(kernel: npt.NDArray[Any], axis: int) -> tuple[int, ...]:
     return tuple(n for n in range(kernel.ndim) if n != axis)
 
 
-def requantized(content: bytes, floating: bytes, ranges: Ranges) -> bytes | None:
-    """Gives an integer file the weights of a float file of its graph, and its activations the ranges that it measured.
+def equalized_like(floating: bytes, content: bytes) -> bytes:
+    """Gives a float file the gains with which its integer file was equalized, read from the kernels of both.
 
     Returns:
-        The file; None where the two graphs are not the same.
+        The float file, of the same function; as it is where the two graphs differ or the gains are 1.
     """
     file, reference = IntegerFile(content), IntegerFile(floating)
-    twins = twin_tensors(file, reference)
-    if twins is None:
-        return None
-    for group in file.groups():
-        members = [ranges[twins[t]] for t in group if twins.get(t) in ranges]
-        if members:
-            low, high = min(float(r[0].min()) for r in members), max(float(r[1].max()) for r in members)
-            file.rescale(group, Scale.of_range(low, high))
-    theirs = [n for n, op in enumerate(reference.operators) if op.name in BIAS]
-    ours = [n for n, op in enumerate(file.operators) if op.name in BIAS]
-    for mine, its in zip(ours, theirs, strict=True):
-        file.set_weights(mine, reference.weights(its), reference.bias(its))
-    return file.content()
-
-
-def twin_tensors(file: IntegerFile, reference: IntegerFile) -> dict[int, int] | None:
-    """Pairs each activation of an integer file with that of the float file; None where the graphs differ."""
-    twins = dict(zip(file.inputs, reference.inputs, strict=True))
-    theirs = iter(reference.operators)
-    for op in file.operators:
-        if op.name in ("QUANTIZE", "DEQUANTIZE"):
-            twins[op.outputs[0]] = twins[op.inputs[0]]
-            continue
-        its = next(theirs, None)
-        if its is None or its.name != op.name or len(its.outputs) != len(op.outputs):
-            return None
-        if any(twins[a] != b for a, b in zip(op.inputs, its.inputs, strict=False) if a in twins):
-            return None
-        twins.update(zip(op.outputs, its.outputs, strict=True))
-    return None if next(theirs, None) else twins
+    if twin_tensors(file, reference) is None:
+        return floating
+    ours = iter([n for n, op in enumerate(file.operators) if op.name in BIAS])
+    gains: Gains = {}
+    for number, op in enumerate(reference.operators):
+        reads = [gains[t] for t in op.inputs if t in gains]
+        (output, *_), channels = op.outputs, reference.shape(op.outputs[0])[-1]
+        if op.name in BIAS:
+            kernel, axis = reference.weights(number), kernel_axes(op.name)[1]
+            given = scaled(op.name, kernel, gains.get(op.inputs[BIAS[op.name][0]], np.ones(1)), np.ones(1))
+            wanted, others = file.weights(next(ours)), _others(kernel, axis)
+            power = np.square(given, dtype=np.float64).sum(others)
+            ratio = (given * wanted).sum(others, dtype=np.float64) / np.maximum(power, 1e-30)
+            gains[output] = np.where((power > 0) & (ratio > 0) & (np.abs(ratio - 1) > _SAME), ratio, 1.0)
+        elif op.name == "CONCATENATION" and sum(map(len, reads)) == channels:
+            gains[output] = np.concatenate(reads)
+        elif op.name in _SAME_CHANNELS and reads and len(reads[0]) == channels:
+            gains[output] = reads[0]
+    if all((gain == 1).all() for gain in gains.values()):
+        return floating
+    _apply(reference, gains)
+    return reference.content()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edgeseg.card import InputSpec
 from edgeseg.conversion.converter import Advance, run_file
+from edgeseg.conversion.equalize import equalized_like
 from edgeseg.conversion.integer_file import IntegerFile, Scale
 from edgeseg.conversion.ptq import stored_inputs
 from edgeseg.conversion.tuning import matching_convolutions
@@ -157,7 +158,7 @@ def layer_noise(
     Raises:
         ConversionError: The two files are not of one network.
     """
-    integers, floats = IntegerFile(file), IntegerFile(reference)
+    integers, floats = IntegerFile(file), IntegerFile(equalized_like(reference, file))
     pairs = [(mine, its) for mine, its in matching_convolutions(integers, floats) if _is_int8(integers, mine)]
     if not pairs:
         raise ConversionError(

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from edgeseg.card import InputSpec
 from edgeseg.conversion.converter import Advance, run_file
-from edgeseg.conversion.equalize import channel_ranges, equalized, requantized
+from edgeseg.conversion.equalize import channel_ranges, equalized
 from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.conversion.tuning import RANGE_IMAGES, spaced, tune_biases, tune_logits, tune_ranges
+from edgeseg.conversion.twins import requantized
 from edgeseg.image import Uint8, normalise
 
 

@@ -11,9 +11,10 @@ import tf_keras
 
 from edgeseg.card import InputSpec, Recipe
 from edgeseg.conversion.converter import run_converter, run_file
-from edgeseg.conversion.equalize import Ranges, channel_ranges, equalized, requantized, scaled, twin_tensors
+from edgeseg.conversion.equalize import channel_ranges, equalized, equalized_like, scaled
 from edgeseg.conversion.integer_file import BIAS, IntegerFile
 from edgeseg.conversion.ptq import span_input_range
+from edgeseg.conversion.twins import Ranges, requantized, twin_tensors
 from edgeseg.image import Float32, Uint8, normalise
 from edgeseg.tflite.graph import parse_graph
 from edgeseg.tflite.xnnpack import coverage
@@ -175,3 +176,19 @@ def test_another_network_is_not_a_twin(made: Made) -> None:
     twins = twin_tensors(IntegerFile(made.integer), IntegerFile(made.floating))
     assert twins is not None
     assert set(outputs_of(made.floating)) <= set(twins.values())
+
+
+@pytest.mark.parametrize("per_tensor", [False, True])
+def test_gains_are_read_from_the_integer_file(made: Made, per_tensor: bool) -> None:
+    """So that an equalized file can be compared with its network, layer by layer."""
+    integer = made.per_tensor if per_tensor else made.integer
+    mended, ranges, _ = equalized(made.floating, made.ranges, per_tensor=per_tensor)
+    file = requantized(integer, mended, ranges)
+    assert file is not None
+    found = equalized_like(made.floating, file)
+    np.testing.assert_allclose(real_logits(found, made.images), real_logits(made.floating, made.images), atol=0.05)
+    for number, op in enumerate(IntegerFile(found).operators):
+        if op.name in BIAS:
+            ours, wanted = (IntegerFile(f).weights(number) for f in (found, mended))
+            assert np.abs(ours - wanted).max() < 0.05 * np.abs(wanted).max()
+    assert equalized_like(made.floating, made.integer) == made.floating

@@ -1,0 +1,48 @@
+"""The integer file of a network and its float file: which tensor is which, and taking over weights and ranges."""
+
+from __future__ import annotations
+
+from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
+from edgeseg.image import Float32
+
+Ranges = dict[int, Float32]
+"""The least and the largest value of each channel of a tensor, (2, channels), by the tensor's number."""
+
+
+def requantized(content: bytes, floating: bytes, ranges: Ranges) -> bytes | None:
+    """Gives an integer file the weights of a float file of its graph, and its activations the ranges that it measured.
+
+    Returns:
+        The file; None where the two graphs are not the same.
+    """
+    file, reference = IntegerFile(content), IntegerFile(floating)
+    twins = twin_tensors(file, reference)
+    if twins is None:
+        return None
+    for group in file.groups():
+        members = [ranges[twins[t]] for t in group if twins.get(t) in ranges]
+        if members:
+            low, high = min(float(r[0].min()) for r in members), max(float(r[1].max()) for r in members)
+            file.rescale(group, Scale.of_range(low, high))
+    theirs = [n for n, op in enumerate(reference.operators) if op.name in BIAS]
+    ours = [n for n, op in enumerate(file.operators) if op.name in BIAS]
+    for mine, its in zip(ours, theirs, strict=True):
+        file.set_weights(mine, reference.weights(its), reference.bias(its))
+    return file.content()
+
+
+def twin_tensors(file: IntegerFile, reference: IntegerFile) -> dict[int, int] | None:
+    """Pairs each activation of an integer file with that of the float file; None where the graphs differ."""
+    twins = dict(zip(file.inputs, reference.inputs, strict=True))
+    theirs = iter(reference.operators)
+    for op in file.operators:
+        if op.name in ("QUANTIZE", "DEQUANTIZE"):
+            twins[op.outputs[0]] = twins[op.inputs[0]]
+            continue
+        its = next(theirs, None)
+        if its is None or its.name != op.name or len(its.outputs) != len(op.outputs):
+            return None
+        if any(twins[a] != b for a, b in zip(op.inputs, its.inputs, strict=False) if a in twins):
+            return None
+        twins.update(zip(op.outputs, its.outputs, strict=True))
+    return None if next(theirs, None) else twins
