@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         OutputError,
         PluginError,
         SourceError,
+        TrainingError,
         UsageError,
     )
     from edgeseg.image import colorize, read_image, read_label_map, write_image
@@ -82,7 +83,7 @@ _HOMES = {
     "edgeseg.data.layouts": ("open_dataset",),
     "edgeseg.errors": (
         "ConversionError", "DataError", "DelegateError", "EdgesegError", "MissingExtraError", "ModelFileError",
-        "OutputError", "PluginError", "SourceError", "UsageError",
+        "OutputError", "PluginError", "SourceError", "TrainingError", "UsageError",
     ),
     "edgeseg.image": ("colorize", "read_image", "read_label_map", "write_image"),
     "edgeseg.live.options": ("MaskOptions", "ModelOptions", "RunOptions"),
@@ -139,6 +140,7 @@ __all__ = [
     "Segmenter",
     "SourceError",
     "SourceOptions",
+    "TrainingError",
     "TrainingOptions",
     "TrainingRecord",
     "UsageError",

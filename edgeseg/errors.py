@@ -4,6 +4,7 @@
     ├── UsageError          an argument names nothing that edgeseg knows, or contradicts another
     ├── DataError           an image, a label map, a data set or a calibration set is unusable
     ├── ModelFileError      a model file is missing, truncated, damaged or not a model
+    ├── TrainingError       a training cannot go on: its loss is no number any more
     ├── ConversionError     a network cannot be expressed as asked (float left over, unknown op, ...)
     ├── SourceError         a camera, a video or a stream cannot be opened or was lost
     ├── DelegateError       an accelerator's library cannot be loaded or fails
@@ -50,6 +51,10 @@ class DataError(EdgesegError):
 
 class ModelFileError(EdgesegError):
     """A model file is missing, truncated, damaged, or not a model at all."""
+
+
+class TrainingError(EdgesegError):
+    """A training cannot go on."""
 
 
 class ConversionError(EdgesegError):

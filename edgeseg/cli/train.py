@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from edgeseg.card import Form, ResizeMode
 from edgeseg.cli.options import OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, console, emit
+from edgeseg.cli.training_text import showing_training
 from edgeseg.errors import UsageError
-
-if TYPE_CHECKING:
-    from edgeseg.training.options import Progress as TrainingProgress
 
 
 def command(
@@ -46,7 +43,13 @@ def command(
     split: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
     val_split: Annotated[str, typer.Option(help="Split to choose the best epoch by.")] = "val",
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
-    epochs: Annotated[int, typer.Option(help="Passes over the pictures.")] = 100,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the pictures; 100 if not given.")] = None,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Train as many epochs as fit into this time, such as 30m or 2h.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many validations without a better mIoU.")
+    ] = None,
     batch: Annotated[int, typer.Option(help="Pictures a step.")] = 8,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option(help="AdamW's, on kernels.")] = 1e-2,
@@ -90,6 +93,7 @@ def command(
       edgeseg train --data camvid --out runs/camvid --backbone mobilenetv2_0.5 --epochs 100
       edgeseg train --data camvid --out runs/camvid --init-from deeplab_dm05.tflite --size 352x480 --crop 240x320
       edgeseg train --data camvid --out runs/camvid --epochs 100 --resume
+      edgeseg train --data mine --out runs/mine --time-budget 30m
       edgeseg train --data cells --out runs/cells --channels 1 --size 256x256
       edgeseg train --data cells --out runs/unet --arch unet_unpadded --form paper --size 572x572
     """  # noqa: D301
@@ -105,6 +109,8 @@ def command(
         raise UsageError(f"--weights {weights}: expected imagenet")
     if weights and init_from:
         raise UsageError("--weights and --init-from were both given: choose one")
+    if epochs is not None and time_budget is not None:
+        raise UsageError("--epochs and --time-budget were both given: choose one")
     height, width = parse_size(size)
     told: dict[str, Any] = {"mean": parse_per_channel("--mean", mean), "std": parse_per_channel("--std", std)}
     spec = InputSpec(
@@ -112,7 +118,8 @@ def command(
         **{name: value for name, value in told.items() if value is not None},
     )  # fmt: skip
     options = TrainingOptions(
-        epochs=epochs, batch_size=batch, crop=parse_size(crop) if crop else None, learning_rate=lr,
+        epochs=100 if epochs is None else epochs, patience=patience, batch_size=batch,
+        crop=parse_size(crop) if crop else None, learning_rate=lr,
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
         mixed_precision=mixed_precision, ema=ema, transfer_rate=transfer_rate, freeze_start=freeze_start,
         augmentation=Augmentation(
@@ -123,58 +130,24 @@ def command(
         card = train(
             data, out, architecture=arch, backbone=backbone, form=form, output_stride=output_stride, input=spec,
             splits=(split, val_split), layout=layout, init=init_from or weights or "random", options=options,
-            licence=licence, resume=resume, overwrite=overwrite, report=report,
+            licence=licence, resume=resume, overwrite=overwrite,
+            time_budget=None if time_budget is None else parse_duration(time_budget), report=report,
         )  # fmt: skip
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)
     emit({"file": str(model), "name": card.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}, json)
 
 
-@contextlib.contextmanager
-def showing_training(out: Path) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Yields what shows a training: a line an epoch, a bar on a terminal; after Ctrl-C it says how to go on."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as display:
-        task = display.add_task("starting", total=None)
-
-        def report(p: TrainingProgress) -> None:
-            done, total = p.epoch * p.steps + p.step, p.epochs * p.steps
-            display.update(task, description=f"epoch {p.epoch + 1}/{p.epochs}", completed=done, total=total)
-            if p.ended:
-                console.print(epoch_line(p), soft_wrap=True)
-
-        try:
-            yield report
-        except KeyboardInterrupt:
-            console.print(stopped_line(out), soft_wrap=True)
-            raise
-
-
-def epoch_line(progress: TrainingProgress) -> str:
-    """Tells an epoch that has ended, such as "epoch 3/40 loss 0.5210 val mIoU 0.4312 (best 0.4410)"."""
-    row = progress.ended
-    loss = progress.loss if row is None else row.loss
-    text = f"epoch {progress.epoch + 1}/{progress.epochs} loss {loss:.4f}"
-    if row is None or row.val_miou is None:
-        return text
-    return f"{text} val mIoU {row.val_miou:.4f} (best {progress.best_miou:.4f})"
-
-
-def stopped_line(out: Path) -> str:
-    """Tells how to go on with a training that Ctrl-C stopped."""
-    from edgeseg.training.folder import CHECKPOINT_FILE, describe
-
-    if not (out / CHECKPOINT_FILE).exists():
-        return "stopped before the first epoch ended: nothing is kept yet, the same command begins anew"
-    return f"stopped; the same command with --resume (without --overwrite) goes on after {describe(out)}: {out}"
+def parse_duration(text: str) -> float:
+    """Reads "90s", "30m", "1.5h" as seconds."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    try:
+        seconds = float(text[:-1]) * units[text[-1:]]
+    except (KeyError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"--time-budget {text}: expected a time such as 90s, 30m or 2h")
+    return seconds
 
 
 def parse_scale(text: str) -> tuple[float, float]:

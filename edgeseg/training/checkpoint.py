@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeseg.errors import DataError, UsageError
 from edgeseg.files import replacing
-from edgeseg.training.history import Epoch, History
+from edgeseg.training.history import History, from_json, to_json
 
 CHECKPOINT_FORMAT = 2
 Settings = Mapping[str, Any]
@@ -79,7 +79,7 @@ class Checkpoint:
         facts = {
             "format": CHECKPOINT_FORMAT,
             "wall_s": wall_s,
-            "history": [[row.epoch, row.loss, row.val_miou] for row in history],
+            "history": [to_json(row) for row in history],
             "settings": self._settings,
         }
         with replacing(self.path) as temporary:
@@ -130,7 +130,7 @@ def read_facts(path: Path) -> dict[str, Any]:
                     "name another folder"
                 )
             facts = json.loads(str(stored["facts"]))
-        facts["history"] = tuple(Epoch(epoch=e, loss=loss, val_miou=m) for e, loss, m in facts["history"])
+        facts["history"] = tuple(from_json(row) for row in facts["history"])
         return {"wall_s": float(facts["wall_s"]), "settings": dict(facts["settings"]), "history": facts["history"]}
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is no checkpoint of a training ({error}): --overwrite it to begin anew") from error

@@ -6,17 +6,20 @@ their own network, batches and judge.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, Protocol
 
 import numpy as np
 
-from edgeseg.card import Score
+from edgeseg.errors import TrainingError
 from edgeseg.files import write_text
+from edgeseg.scoring.evaluate import Evaluation
 from edgeseg.training.batches import BatchSource
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.folder import HISTORY_FILE
-from edgeseg.training.history import Epoch, History, best_miou, last_miou, to_csv
+from edgeseg.training.guidance import advice
+from edgeseg.training.history import Epoch, History, best_epoch, best_miou, last_miou, to_csv
 from edgeseg.training.options import Progress, Report, TrainingOptions, poly_learning_rate
 
 SHOWN_STEPS = 50
@@ -26,10 +29,10 @@ SHOWN_STEPS = 50
 class Judge(Protocol):
     """What decides the best, and keeps it."""
 
-    def score(self) -> Score:
+    def score(self) -> Evaluation:
         """Measures the network as it is now."""
 
-    def keep(self, score: Score, epoch: int, wall_s: float) -> None:
+    def keep(self, score: Evaluation, epoch: int, wall_s: float) -> None:
         """Stores the network as `score` measured it: the best so far."""
 
 
@@ -41,7 +44,7 @@ def fit(
     options: TrainingOptions,
     report: Report | None = None,
 ) -> History:
-    """Trains until `options.epochs` are done, from where the checkpoint stands.
+    """Trains until `options.epochs` are done or patience ends, from where the checkpoint stands.
 
     Args:
         network: Compiled, of `keras` or `tf_keras`; holds the checkpoint's state.
@@ -50,17 +53,23 @@ def fit(
         checkpoint: Saved after every epoch, with `history.csv` beside it.
         options: How long, how fast, and when to validate.
         report: Called after every step and every epoch.
+
+    Raises:
+        TrainingError: The loss is no number any more; what was kept before stays.
     """
     history, began = checkpoint.history, time.monotonic() - checkpoint.wall_s
-    while len(history) < options.epochs:
+    while len(history) < options.epochs and not out_of_patience(history, options):
+        epoch_began = time.monotonic()
         loss = run_epoch(network, batches, history, options, report)
-        number, miou = len(history) + 1, None
+        number, score = len(history) + 1, None
         if number % options.val_every == 0 or number == options.epochs:
-            score = judge.score()
-            miou, best = score.miou, best_miou(history)
-            if best is None or miou > best:
+            score, best = judge.score(), best_miou(history)
+            if best is None or score.miou > best:
                 judge.keep(score, number, time.monotonic() - began)
-        row = Epoch(epoch=number, loss=loss, val_miou=miou)
+        row = Epoch(
+            epoch=number, loss=loss, learning_rate=float(network.optimizer.learning_rate),
+            seconds=round(time.monotonic() - epoch_began, 2), **_validation(score),
+        )  # fmt: skip
         history = (*history, row)
         write_text(checkpoint.path.with_name(HISTORY_FILE), to_csv(history))
         checkpoint.save(network, history, time.monotonic() - began)
@@ -69,15 +78,39 @@ def fit(
     return history
 
 
+def out_of_patience(history: History, options: TrainingOptions) -> bool:
+    """Whether as many validations as `options.patience` in a row have brought nothing better."""
+    best = best_epoch(history)
+    if options.patience is None or best is None:
+        return False
+    return sum(row.val_miou is not None for row in history[best.epoch :]) >= options.patience
+
+
+def _validation(score: Evaluation | None) -> dict[str, Any]:
+    if score is None:
+        return {}
+    by_name = {name: round(iou, 6) for name, iou in score.class_iou.items() if not math.isnan(iou)}
+    return {"val_miou": score.miou, "val_accuracy": score.pixel_accuracy, "class_iou": by_name}
+
+
 def run_epoch(
     network: Any, batches: BatchSource, history: History, options: TrainingOptions, report: Report | None = None
 ) -> float:
-    """Takes the steps of the epoch that follows `history`, and returns their mean loss."""
+    """Takes the steps of the epoch that follows `history`, and returns their mean loss.
+
+    Raises:
+        TrainingError: A loss is no number.
+    """
     epoch, steps = len(history), batches.steps
     losses: list[float] = []
     for step, (inputs, targets) in enumerate(batches.epoch(epoch)):
         network.optimizer.learning_rate = poly_learning_rate(epoch * steps + step, options.epochs * steps, options)
         losses.append(float(network.train_on_batch(inputs, targets)))
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(
+                f"the loss became {losses[-1]} in step {step + 1} of epoch {epoch + 1}: the learning rate "
+                f"{options.learning_rate:g} is too high for this network, try --lr {options.learning_rate / 3:.1g}"
+            )
         if report:
             report(_progress(history, options, step + 1, steps, float(np.mean(losses[-SHOWN_STEPS:]))))
     return float(np.mean(losses))
@@ -89,4 +122,6 @@ def _progress(
     return Progress(
         epoch=len(history) - (ended is not None), epochs=options.epochs, step=step, steps=steps, loss=loss,
         val_miou=last_miou(history), best_miou=best_miou(history), ended=ended,
+        advice=() if ended is None else advice(history),
+        stopped=ended is not None and out_of_patience(history, options),
     )  # fmt: skip

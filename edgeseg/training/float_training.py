@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import keras
 
 from edgeseg.architectures.registry import build_network, find_form
-from edgeseg.card import ModelCard, Score, TrainingRecord
+from edgeseg.card import ModelCard, TrainingRecord
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.survey import Counts, count_ids, oddities
@@ -19,9 +20,10 @@ from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
 from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
 from edgeseg.losses import make_loss
-from edgeseg.scoring.evaluate import evaluate
+from edgeseg.scoring.evaluate import Evaluation, evaluate
 from edgeseg.training.batch_norm import measure_statistics
 from edgeseg.training.batches import Batches, Sample, class_weights
+from edgeseg.training.budget import within
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
@@ -50,6 +52,7 @@ def train_float(
     init: str = "random",
     resume: bool = False,
     overwrite: bool = False,
+    time_budget: float | None = None,
     report: Report | None = None,
 ) -> ModelCard:
     """Trains a network and leaves its best weights, by val mIoU, in `folder`.
@@ -64,6 +67,8 @@ def train_float(
         init: What `initialise` does, for the training record.
         resume: Go on with the training in `folder`, if there is one.
         overwrite: Replace the training in `folder`; its model stays until the first of the new one's is saved.
+        time_budget: Seconds; choose as many epochs as fit into them, see `budget.within`. A resumed training keeps what
+            was chosen.
         report: Called after every step and every epoch.
 
     Returns:
@@ -73,15 +78,26 @@ def train_float(
         DataError: A data set is empty or cannot be read, or the checkpoint is damaged.
         UsageError: The options do not fit, the folder holds a training, or one with other settings.
     """
+    began = time.monotonic()
     going_on = claim(folder, resume=resume, overwrite=overwrite)
+    if going_on and time_budget is not None:
+        raise UsageError("--time-budget with --resume: what it chose is kept, give --epochs to train for more")
     samples, pixels = read_checked(train_set, val_set)
     batches = Batches(samples, card.input, crop_of(card, options), options)
     network = compiled_network(card, options, pixels)
-    record = training_record(card, train_set, options, init)
-    checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
-    judge = BestByMiou(network, replace(card, training=record), val_set, batches, folder / MODEL_FILE)
+    judge = BestByMiou(network, card, val_set, batches, folder / MODEL_FILE)
     if options.freeze_start:
         freeze_start(judge.copy, card)
+    if time_budget is not None:
+        left = time_budget - (time.monotonic() - began)
+        options = within(left, network, batches, judge.validation_seconds, options)
+        _LOG.info(
+            "%d epochs of %d steps fit into %.0f s, validated every %d", options.epochs, batches.steps, time_budget,
+            options.val_every,
+        )  # fmt: skip
+    record = training_record(card, train_set, options, init)
+    judge.card = replace(card, training=record)
+    checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
     if going_on:
         checkpoint.load(network)
         judge.recall(checkpoint)
@@ -106,7 +122,7 @@ class BestByMiou:
 
     Args:
         network: The network in training.
-        card: Its card, with a training record.
+        card: Its card.
         val_set: The validation pictures.
         batches: Where the statistics of batch normalisation are measured.
         path: Where the best is kept.
@@ -127,23 +143,31 @@ class BestByMiou:
         if best_epoch(checkpoint.history):
             self.card = read_model(self._path)[1] or self.card
 
-    def score(self) -> Score:
-        """Measures the network as it is now."""
+    def score(self, limit: int | None = None) -> Evaluation:
+        """Measures the network as it is now, on `limit` pictures or all."""
         copy_weights(self._network, self.copy)
         copy_averages(self._network, self.copy)
         measure_statistics(self.copy, self._batches.plain(STATISTICS_IMAGES))
-        scores = evaluate(KerasSegmenter(self.copy, self.card.input).segment, self._val_set)
-        return Score(
-            dataset=self._val_set.name, split=self._val_set.split, images=scores.images, miou=scores.miou,
-            pixel_accuracy=scores.pixel_accuracy,
-        )  # fmt: skip
+        return evaluate(KerasSegmenter(self.copy, self.card.input).segment, self._val_set, limit=limit)
 
-    def keep(self, score: Score, epoch: int, wall_s: float) -> None:
+    def validation_seconds(self) -> float:
+        """Returns how long a validation takes, from two short ones."""
+        self.score(1)  # builds what the others use
+        few = min(4, len(self._val_set))
+        one, some = (self._timed(limit) for limit in (1, few))
+        return one + (len(self._val_set) - 1) * max(0.0, some - one) / max(1, few - 1)
+
+    def _timed(self, limit: int) -> float:
+        began = time.monotonic()
+        self.score(limit)
+        return time.monotonic() - began
+
+    def keep(self, score: Evaluation, epoch: int, wall_s: float) -> None:
         """Stores the network as `score` measured it: the best so far."""
         record = self.card.training
         if record is not None:
             record = replace(record, best_epoch=epoch, best_miou=score.miou, wall_s=round(wall_s, 1))
-        self.card = replace(self.card, training=record, scores=(score,))
+        self.card = replace(self.card, training=record, scores=(score.score,))
         save_model(self._path, self.copy, self.card)
 
 
@@ -222,7 +246,7 @@ def settings_of(card: ModelCard, record: TrainingRecord, options: TrainingOption
     """Returns what must agree between the first run and a resumed one; how many epochs may differ."""
     augmentation = asdict(options.augmentation)
     settings = asdict(options) | {"crop": list(record.crop), "scale": list(augmentation.pop("scale"))} | augmentation
-    for name in ("epochs", "augmentation"):
+    for name in ("epochs", "patience", "augmentation"):
         del settings[name]
     return {
         "architecture": card.architecture, "backbone": card.backbone, "form": card.form,

@@ -27,6 +27,7 @@ class TrainingOptions:
         class_weighting: Whether rare classes weigh more, see `edgeseg.training.batches.class_weights`.
         seed: Of initial weights, order and augmentation.
         val_every: Epochs between two validations; the last epoch always has one.
+        patience: Stop after so many validations in a row without a better mIoU; never if None.
         mixed_precision: Compute in bfloat16 with float32 weights: faster on GPUs, slower on CPUs.
         ema: Validate and keep the running average of the weights, of this momentum (0.99 to 0.999); 0 for the weights
             themselves.
@@ -45,6 +46,7 @@ class TrainingOptions:
     class_weighting: bool = True
     seed: int = 0
     val_every: int = 1
+    patience: int | None = None
     mixed_precision: bool = False
     ema: float = 0.0
     transfer_rate: float = 1.0
@@ -55,6 +57,8 @@ class TrainingOptions:
         for name, least in (("epochs", 1), ("batch_size", 1), ("val_every", 1), ("warmup_steps", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: expected at least {least}")
+        if self.patience is not None and self.patience < 1:
+            raise UsageError(f"patience {self.patience}: expected at least 1 validation")
         if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
             raise UsageError(
                 f"learning rate {self.learning_rate}, weight decay {self.weight_decay}: expected > 0 and >= 0"
@@ -86,6 +90,8 @@ class Progress:
         val_miou: The latest validation's; None before the first.
         best_miou: The best validation's so far; None before the first.
         ended: The epoch's line of the history, once it has ended.
+        advice: What its end gives reason to say.
+        stopped: Whether patience ended with it.
     """
 
     epoch: int
@@ -96,6 +102,8 @@ class Progress:
     val_miou: float | None
     best_miou: float | None
     ended: Epoch | None = None
+    advice: tuple[str, ...] = ()
+    stopped: bool = False
 
 
 Report = Callable[[Progress], None]

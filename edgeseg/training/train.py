@@ -42,6 +42,7 @@ def train(
     licence: str = "",
     resume: bool = False,
     overwrite: bool = False,
+    time_budget: float | None = None,
     report: Report | None = None,
 ) -> ModelCard:
     """Trains a network on a data set; the best weights by val mIoU end in `out/model.keras`.
@@ -64,6 +65,7 @@ def train(
         licence: Terms of the weights, for the card.
         resume: Go on with the training in `out`, if there is one.
         overwrite: Replace the training in `out`; its model stays until the first of the new one's is saved.
+        time_budget: Seconds; choose as many epochs as fit into them.
         report: Called after every step and every epoch.
 
     Returns:
@@ -71,6 +73,7 @@ def train(
 
     Raises:
         DataError: The data set is empty or cannot be read, or the checkpoint is damaged.
+        TrainingError: The loss is no number any more.
         ModelFileError: The file in `init` cannot be read or has no weights to take over.
         UsageError: A name is unknown, the input's size does not fit, `out` holds a training and neither `resume` nor
             `overwrite` is given, or one with other settings is resumed.
@@ -93,7 +96,8 @@ def train(
     network_spec(card)
     return train_float(
         card, train_set, val_set, Path(out), options, init=str(init) if _is_word(init) else Path(init).name,
-        initialise=initialiser(init, card, train_set), resume=resume, overwrite=overwrite, report=report,
+        initialise=initialiser(init, card, train_set), resume=resume, overwrite=overwrite,
+        time_budget=time_budget, report=report,
     )  # fmt: skip
 
 

@@ -10,15 +10,16 @@ import keras
 import numpy as np
 import pytest
 
-from edgeseg.card import InputSpec, Score
+from edgeseg.card import InputSpec
 from edgeseg.errors import DataError, UsageError
+from edgeseg.scoring.evaluate import Evaluation
 from edgeseg.training.augmentation import OUTSIDE, Augmentation, augment
 from edgeseg.training.batch_norm import measure_statistics
 from edgeseg.training.batches import Batches
 from edgeseg.training.checkpoint import Checkpoint, differences
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE, MODEL_FILE, claim
-from edgeseg.training.history import Epoch, best_epoch
+from edgeseg.training.history import best_epoch
 from edgeseg.training.options import Progress, TrainingOptions
 from edgeseg.training.precision import precision, seeded
 
@@ -152,10 +153,14 @@ class FakeJudge:
     def __init__(self, *scores: float) -> None:
         self.scores, self.kept = list(scores), []
 
-    def score(self) -> Score:
-        return Score(dataset="d", split="val", images=1, miou=self.scores.pop(0), pixel_accuracy=0.5)
+    def score(self) -> Evaluation:
+        miou = self.scores.pop(0)
+        return Evaluation(
+            dataset="d", split="val", images=1, miou=miou, pixel_accuracy=0.5,
+            class_iou={"sky": 2 * miou, "pole": 0.0, "absent": float("nan")},
+        )  # fmt: skip
 
-    def keep(self, score: Score, epoch: int, wall_s: float) -> None:
+    def keep(self, score: Evaluation, epoch: int, wall_s: float) -> None:
         self.kept.append((epoch, score.miou))
 
 
@@ -183,7 +188,9 @@ def test_a_finished_training_goes_on_to_more_epochs_in_another_network_of_the_pr
     run(tmp_path, replace(OPTIONS, epochs=2), FakeJudge(0.4), small_network())
     history, _ = run(tmp_path, replace(OPTIONS, epochs=4), FakeJudge(0.5), small_network())
     assert [row.epoch for row in history] == [1, 2, 3, 4]
-    assert best_epoch(history) == Epoch(epoch=4, loss=history[3].loss, val_miou=0.5)
+    best = best_epoch(history)
+    assert best is not None
+    assert (best.epoch, best.val_miou, best.class_iou) == (4, 0.5, {"sky": 1.0, "pole": 0.0})
 
 
 def test_a_checkpoint_names_each_setting_that_differs(tmp_path: Path) -> None:
