@@ -51,7 +51,7 @@ class RecipeRow:
         return self.activations == "int8"
 
 
-REFINEMENTS = ("equalization", "ranges", "biases", "logits")
+REFINEMENTS = ("equalization", "ranges", "rounding", "biases", "logits")
 """What can refine an integer file behind the converter, in order; `conversion/refinements.py` does it."""
 TUNED = ("equalization", "ranges", "biases", "logits")
 _ROWS = (

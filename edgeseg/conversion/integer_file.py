@@ -222,6 +222,19 @@ class IntegerFile:
         self._store(bias_tensor, np.rint(bias / bias_steps))
         bias_tensor.quantization.scale = [float(step) for step in bias_steps]
 
+    def weight_steps(self, operator: int) -> Float32:
+        """Returns the real units of a step of an integer kernel: one for each output channel, or one."""
+        tensor = self._graph.tensors[self.operators[operator].inputs[1]]
+        return np.asarray(tensor.quantization.scale, np.float32)
+
+    def set_levels(self, operator: int, levels: npt.NDArray[Any]) -> None:
+        """Stores an integer kernel, in steps and the file's layout; the steps stay."""
+        self._store(self._graph.tensors[self.operators[operator].inputs[1]], levels, np.int8)
+
+    def has_bias(self, operator: int) -> bool:
+        """Whether an operator has an integer bias."""
+        return self._bias_tensor(operator) is not None
+
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Returns a tensor's dimensions."""
         return tuple(int(n) for n in self._graph.tensors[tensor].shape)

@@ -12,6 +12,7 @@ from edgeseg.card import InputSpec
 from edgeseg.conversion.converter import Advance, run_file
 from edgeseg.conversion.equalize import channel_ranges, equalized
 from edgeseg.conversion.integer_file import IntegerFile
+from edgeseg.conversion.rounding import round_adaptively
 from edgeseg.conversion.tuning import RANGE_IMAGES, spaced, tune_biases, tune_logits, tune_ranges
 from edgeseg.conversion.twins import requantized
 from edgeseg.image import Uint8, normalise
@@ -63,6 +64,15 @@ def ranges(subject: Subject) -> tuple[Subject, str]:
     return replace(subject, file=file), "ranges of least error"
 
 
+def rounding(subject: Subject) -> tuple[Subject, str] | None:
+    """Rounds weights by what that does to their layer, see `conversion.rounding`."""
+    done = round_adaptively(subject.file, subject.reference, subject.tensors, subject.spec, run_file, subject.advance)
+    if done is None:
+        return None
+    file, moved, total = done
+    return replace(subject, file=file), f"{moved} of {total} weights rounded the other way"
+
+
 def biases(subject: Subject) -> tuple[Subject, str] | None:
     """Corrects biases, see `conversion.tuning`."""
     file, count = tune_biases(subject.file, subject.reference, subject.tensors, subject.spec, run_file, subject.advance)
@@ -75,6 +85,6 @@ def logits(subject: Subject) -> tuple[Subject, str]:
 
 
 REFINEMENTS: dict[str, Refinement] = {
-    "equalization": equalization, "ranges": ranges, "biases": biases, "logits": logits,
+    "equalization": equalization, "ranges": ranges, "rounding": rounding, "biases": biases, "logits": logits,
 }  # fmt: skip
 """By the names of `edgeseg.recipes.REFINEMENTS`."""
