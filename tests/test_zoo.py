@@ -11,6 +11,7 @@ import pytest
 from commands import ROOT
 
 from edgeseg import zoo
+from edgeseg.cli.models import learnt_from
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.metrics import confusion_matrix, miou
@@ -33,6 +34,24 @@ def test_a_model_has_float_weights_and_an_integer_file_whose_cards_agree(name: s
         assert card.scores, f"{path} has no measured score"
         if card.recipe.is_integer:
             assert float_operators(read_graph(path)) == []
+
+
+def told_in_readme(name: str) -> list[str]:
+    """Returns the cells of a model's row in the README's table, from the input's size on."""
+    (row,) = re.findall(rf"^\| `{name}`[^|]*\|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return [cell.strip() for cell in row.split("|")][2:]
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_readme_tells_of_a_model_what_its_card_does(name: str) -> None:
+    path = zoo.resolve(name)
+    card = zoo.load(name).files[-1][1]
+    score = card.scores[0]
+    on = f"{score.dataset} {score.split}" + ", learnt from" * learnt_from(card, score)
+    assert told_in_readme(name) == [
+        f"{card.input.height}x{card.input.width}", f"{path.stat().st_size / 1e6:.2f}", f"{score.miou:.3f}", on,
+        card.licence.partition(":")[0],
+    ]  # fmt: skip
 
 
 def test_only_models_that_may_be_used_freely_travel_in_the_wheel() -> None:
@@ -70,6 +89,13 @@ def test_the_camvid_models_score_what_their_cards_say(name: str, test_data: Path
         return segmenter.segment(image, height, width, sharp=True)
 
     assert evaluate(segment, dataset, limit=20).miou > segmenter.card.scores[0].miou - 0.06
+
+
+def test_the_cells_model_scores_what_its_card_says(test_data: Path) -> None:
+    segmenter = Segmenter(zoo.resolve("cells"))
+    assert segmenter.card is not None
+    found = evaluate(segmenter, open_dataset(test_data / "membrane", "val"))
+    assert found.miou == pytest.approx(segmenter.card.scores[0].miou, abs=0.002)
 
 
 def test_a_model_is_found_by_name_folder_and_file(tmp_path: Path, tiny_model: Path) -> None:
