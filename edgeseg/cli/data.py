@@ -29,7 +29,9 @@ def synth(
     flight: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="Also write a flight over one world as a video (.mp4, .avi).")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Length of the flight, at 30 frames a second.")] = 300,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Length of the flight, at 30 frames a second; 300 if not given.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all processors if not given.")] = None,
     json: JsonOption = None,
 ) -> None:
@@ -45,10 +47,12 @@ def synth(
     """  # noqa: D301
     from edgeseg.cli.options import parse_size
     from edgeseg.data.synthetic_set import Written, write_flight, write_set
-    from edgeseg.errors import unknown_name
+    from edgeseg.errors import UsageError, unknown_name
     from edgeseg.synth import aerial
 
     height, width = parse_size(size)
+    if frames is not None and flight is None:
+        raise UsageError(f"--frames {frames} without --flight: name the video to write, or leave it out")
     if split not in (*aerial.SPLITS, "both"):
         raise unknown_name("split", split, (*aerial.SPLITS, "both"))
     counts = {"train": count, "val": -(-count // 5)} if split == "both" else {split: count}
@@ -71,7 +75,7 @@ def synth(
         if flight is not None:
             write_flight(
                 flight,
-                frames,
+                frames or 300,
                 seed=seed,
                 height=height,
                 width=width,

@@ -18,7 +18,7 @@ from edgeseg.conversion.converter import Advance
 from edgeseg.conversion.network import Conversion, Notify, Training, convert_network, trained_on
 from edgeseg.conversion.pictures import CALIBRATION_IMAGES, Pictures, divide, divide_arrays
 from edgeseg.conversion.qat import QatData, QatOptions
-from edgeseg.data.calibration import CalibrationSet, open_calibration
+from edgeseg.data.calibration import CalibrationSet, lists_files, open_calibration
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import ConversionError, UsageError
 from edgeseg.files import check_apart, check_writable, write_bytes
@@ -100,6 +100,11 @@ def convert(
         raise UsageError(f"--refine with {recipe}: only integer files are refined, use --int8")
     steps = None if refinements is None else refinements_of(refinements)
     training = open_training(recipe, data, out, QatOptions(epochs=epochs or 5, distill=distill), resume=resume)
+    if training is None and data is not None and not lists_files(calibration):
+        raise UsageError(
+            f"--data {os.fspath(data)}: folder of a manifest's files, or of --qat's data set, and there is neither; "
+            "name pictures to calibrate on with --calibration"
+        )
     if out is not None and not Path(out).is_dir():
         check_writable(out)
     network, card, notices = open_float_model(model, labels=labels, mean=mean, std=std, order=order, size=size)

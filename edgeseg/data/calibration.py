@@ -169,6 +169,14 @@ def manifest_path(source: str) -> Path | None:
     return next((path for path in candidates if os.sep not in source and path.is_file()), None)
 
 
+def lists_files(source: object) -> bool:
+    """Whether a calibration source is a manifest of files, which needs the folder that they are in."""
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = manifest_path(os.fspath(source))
+    return path is not None and _read_manifest(path)["kind"] == "files"
+
+
 def manifest_digest(manifest: dict[str, Any]) -> str:
     """Returns the SHA-256 of a manifest without its "digest", keys sorted, no spaces."""
     rest = {key: value for key, value in manifest.items() if key != "digest"}

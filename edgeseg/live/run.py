@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 
-from edgeseg.errors import OutputError
+from edgeseg.errors import OutputError, UsageError
 from edgeseg.files import ensure_folder, write_json
 from edgeseg.host import usable_cores
 from edgeseg.live.device import Replace
@@ -20,7 +20,7 @@ from edgeseg.live.options import MaskOptions, ModelOptions, RunOptions
 from edgeseg.live.outputs.base import Output
 from edgeseg.live.outputs.opening import OutputOptions, check_outputs, open_outputs
 from edgeseg.live.pipeline import Pipeline
-from edgeseg.live.sources import Source, SourceOptions, open_source
+from edgeseg.live.sources import Source, SourceOptions, check_source_options, describe_source, open_source
 from edgeseg.live.stats import RunStats
 from edgeseg.process import SharedSetting
 from edgeseg.refine.refiners import open_refiner
@@ -110,7 +110,11 @@ def run(
     model_options, source_options = model_options or ModelOptions(), source_options or SourceOptions()
     file = resolve(None if model is None else os.fspath(model))
     named = None if callable(source) else str(source) if isinstance(source, int) else os.fspath(source)
+    if named is not None:
+        _check_source(named, source_options, options)
     if isinstance(outputs, OutputOptions):
+        if options.legend and not outputs.drawn:
+            raise UsageError("--legend is drawn on the overlay, which nothing shows: add --record, --serve or --window")
         _check_stats(outputs)
         read = [("the model", file)]
         if isinstance(model_options.labels, str | os.PathLike):
@@ -144,6 +148,12 @@ def run(
                 write_json(outputs.stats, stats.as_json())
             hooks.ended(stats)
     return stats
+
+
+def _check_source(source: str, asked: SourceOptions, options: RunOptions) -> None:
+    check_source_options(source, asked)
+    if options.exit_on_loss and describe_source(source) in ("video", "images"):
+        raise UsageError(f"--exit-on-loss is for a camera or a stream, which can be lost; {source} is neither")
 
 
 def _check_stats(outputs: OutputOptions) -> None:

@@ -13,6 +13,7 @@ from edgeseg.card import Form, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
+from edgeseg.errors import UsageError
 from edgeseg.host import tool_versions
 from edgeseg.keras_model import load_model, network_spec
 from edgeseg.training.float_training import Initialise, train_float
@@ -83,6 +84,11 @@ def train(
         >>> card.scores[0].miou
     """
     options = options or TrainingOptions()
+    if init == "random" and (options.freeze_start or options.transfer_rate != 1):
+        raise UsageError(
+            "--freeze-start and --transfer-rate are for what starts from elsewhere, and nothing does: name it with "
+            "--init-from, or start from --weights imagenet"
+        )
     spec = input if isinstance(input, InputSpec) else InputSpec(height=input[0], width=input[1])
     built = find_form(architecture, form)
     spec = replace(spec, margin=built.margin)

@@ -151,7 +151,7 @@ def test_a_robot_command_line(cli, tmp_path):
         (("--mavlink", "udpout:127.0.0.1:1"), "need --safe"),
         (("--safe", "green", "--camera-height", "3"), "belong together"),
         (("--safe", "green", "--mavlink", "udpout:127.0.0.1:1"), "--mavlink needs --camera-height"),
-        (("--safe", "gren"), "unknown class 'gren'"),
+        (("--safe", "gren", "--events", "-"), "unknown class 'gren'"),
     ):
         assert message in cli("run", robot_model(tmp_path), "--source", photo(tmp_path), "--headless", *words).error
 

@@ -22,6 +22,9 @@ OUTPUTS = Registry("output", "edgeseg.outputs", {**_ROBOTS, **_PEOPLE}, OutputKi
 """What `--output NAME:ARGUMENT` can name. Other packages add to it."""
 
 
+_STRAIGHT_DOWN = 90.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """Where results go, and what is told of them.
@@ -52,13 +55,17 @@ class OutputOptions:
     safe: tuple[str, ...] = ()
     camera_height: float | None = None
     fov: float | None = None
-    pitch: float = 90.0
+    pitch: float = _STRAIGHT_DOWN
 
     def __post_init__(self) -> None:
         if (self.camera_height is None) != (self.fov is None):
             raise UsageError("--camera-height and --fov belong together: give both, or none for fractions of the frame")
         if not self.safe and (self.mavlink is not None or self.camera_height is not None):
             raise UsageError("--mavlink and --camera-height need --safe: name the classes that are free ground")
+        if self.pitch != _STRAIGHT_DOWN and self.camera_height is None:
+            raise UsageError("--pitch needs --camera-height and --fov: it turns pixels into metres together with them")
+        if self.safe and not (self.mavlink is not None or self.events is not None or self.others):
+            raise UsageError("--safe finds free ground for --events, --mavlink or an --output: give one of them")
         if self.mavlink is not None and self.camera_height is None:
             raise UsageError("--mavlink needs --camera-height and --fov: an autopilot wants metres")
 
@@ -71,6 +78,11 @@ class OutputOptions:
             ("video", self.record), ("browser", self.serve), ("window", "" if self.window else None),
         )  # fmt: skip
         return tuple((name, os.fspath(argument)) for name, argument in named if argument is not None)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether any of them may show the overlay."""
+        return any(name not in _ROBOTS for name, _ in self.wanted)
 
     @property
     def geometry(self) -> CameraGeometry | None:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from edgeseg.live.sources.base import Source
-from edgeseg.live.sources.opening import SourceOptions, describe_source, open_source, source_files
+from edgeseg.live.sources.opening import (
+    SourceOptions,
+    check_source_options,
+    describe_source,
+    open_source,
+    source_files,
+)
 
-__all__ = ["Source", "SourceOptions", "describe_source", "open_source", "source_files"]
+__all__ = ["Source", "SourceOptions", "check_source_options", "describe_source", "open_source", "source_files"]

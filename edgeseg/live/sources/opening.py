@@ -32,6 +32,29 @@ class SourceOptions:
     realtime: bool = False
 
 
+_TAKES = {"camera": ("size", "fps"), "csi": ("size", "fps"), "raw": ("size", "fps"), "video": ("realtime",)}
+"""What each kind of source can be asked for; the others for nothing."""
+_ASKED = {
+    "size": "--size asks a camera for a frame size, or tells that of raw frames",
+    "fps": "--fps asks a camera for a frame rate, or tells that of raw frames",
+    "realtime": "--realtime plays a video at its own speed",
+}
+
+
+def check_source_options(what: str, options: SourceOptions) -> None:
+    """Refuses what a source cannot be asked for.
+
+    Raises:
+        SourceError: No such file.
+        UsageError: It cannot.
+    """
+    kind = describe_source(what)
+    for name, meaning in _ASKED.items():
+        if getattr(options, name) not in (None, False) and name not in _TAKES.get(kind, ()):
+            kinds = {"images": "pictures", "gstreamer": "a pipeline", "stream": "a stream", "csi": "a camera"}
+            raise UsageError(f"{meaning}; {what} is {kinds.get(kind, f'a {kind}')}: leave it out")
+
+
 def open_source(what: str, options: SourceOptions | None = None) -> Source:
     """Opens a source.
 
@@ -46,6 +69,7 @@ def open_source(what: str, options: SourceOptions | None = None) -> Source:
         UsageError: The options do not suit it.
     """
     options = options or SourceOptions()
+    check_source_options(what, options)
     kind = describe_source(what)
     if kind == "camera":
         return CameraSource(what, options.size, options.fps)
