@@ -72,6 +72,7 @@ PACKAGE_EXTRAS = {
     "tensorflow": "train",
     "keras": "train",
     "tf_keras": "train",
+    "tensorboard": "tensorboard",
 }
 
 # These libraries write to stderr what no user can act on; what matters reaches the user as an EdgesegError.

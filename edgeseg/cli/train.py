@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +15,9 @@ from edgeseg.cli.options import OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, console, emit
 from edgeseg.cli.training_text import showing_training
 from edgeseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeseg.training.options import Report
 
 
 def command(
@@ -79,6 +84,9 @@ def command(
     freeze_start: Annotated[
         bool, typer.Option("--freeze-start", help="Leave the backbone to stride 4 and its normalisation as they start.")
     ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the figures for TensorBoard there, too.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.")] = "",
     resume: Annotated[
         bool, typer.Option(help="Go on with the training in --out; more --epochs may be asked of it.")
@@ -102,7 +110,7 @@ def command(
 
     quiet_tensorflow()
     from edgeseg.training.augmentation import Augmentation
-    from edgeseg.training.options import TrainingOptions
+    from edgeseg.training.options import TrainingOptions, each
     from edgeseg.training.train import train
 
     if weights not in (None, "imagenet"):
@@ -126,7 +134,8 @@ def command(
             scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic
         ),
     )  # fmt: skip
-    with showing_training(out) as report:
+    with showing_training(out) as shown, _board(tensorboard) as written:
+        report = each(shown, *written)
         card = train(
             data, out, architecture=arch, backbone=backbone, form=form, output_stride=output_stride, input=spec,
             splits=(split, val_split), layout=layout, init=init_from or weights or "random", options=options,
@@ -136,6 +145,19 @@ def command(
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)
     emit({"file": str(model), "name": card.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}, json)
+
+
+@contextlib.contextmanager
+def _board(folder: Path | None) -> Iterator[tuple[Report, ...]]:
+    """Yields what writes for TensorBoard, if that was asked for."""
+    if folder is None:
+        yield ()
+        return
+    from edgeseg.files import ensure_folder
+    from edgeseg.training.tensorboard import tensorboard
+
+    with tensorboard(ensure_folder(folder)) as report:
+        yield (report,)
 
 
 def parse_duration(text: str) -> float:

@@ -108,3 +108,13 @@ class Progress:
 
 Report = Callable[[Progress], None]
 """Called with the progress of a training."""
+
+
+def each(*reports: Report) -> Report:
+    """Returns a report that calls all of them, in order."""
+
+    def report(progress: Progress) -> None:
+        for one in reports:
+            one(progress)
+
+    return report

@@ -182,3 +182,27 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_times_are_told() -> None:
     assert [duration(s) for s in (3.4, 119, 121, 3600, 11100)] == ["3 s", "119 s", "2 min", "60 min", "3 h 05 min"]
+
+
+def test_tensorboard_gets_every_figure(tmp_path: Path) -> None:
+    import tensorflow as tf
+    from tensorflow.core.util.event_pb2 import Event
+
+    from edgeseg.training.tensorboard import tensorboard
+
+    with tensorboard(tmp_path / "board") as report:
+        checkpoint = Checkpoint(tmp_path / CHECKPOINT_FILE, {})
+        fit(network(), Constant(), Told(0.25, 0.5), checkpoint, TrainingOptions(epochs=2), report)
+    (file,) = (tmp_path / "board").iterdir()
+    figures = {}
+    for record in tf.data.TFRecordDataset(str(file)):
+        event = Event.FromString(record.numpy())
+        for value in event.summary.value:
+            figures[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+    assert figures["val/miou", 3] == 0.25
+    assert figures["val/miou", 6] == 0.5
+    assert figures["iou/sky", 6] == 0.5
+    assert figures["epoch/learning_rate", 6] > 0
+    assert {tag for tag, _ in figures} == {
+        "epoch/loss", "epoch/learning_rate", "val/miou", "val/pixel_accuracy", "iou/sky",
+    }  # fmt: skip
