@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from edgeseg.architectures.backbones.registry import list_backbones
+    from edgeseg.architectures.architecture import Architecture, NetworkForm
+    from edgeseg.architectures.backbones.backbone import Backbone
+    from edgeseg.architectures.backbones.features import Features
+    from edgeseg.architectures.backbones.registry import build_backbone, list_backbones
     from edgeseg.architectures.build import build
+    from edgeseg.architectures.network import NetworkSpec
     from edgeseg.architectures.registry import list_architectures
     from edgeseg.card import (
         AgreementRecord,
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from edgeseg.conversion.thaw import thaw
     from edgeseg.data.dataset import Dataset
     from edgeseg.data.layouts import open_dataset
+    from edgeseg.data.synthetic_set import write_flight, write_set
     from edgeseg.errors import (
         ConversionError,
         DataError,
@@ -67,8 +72,12 @@ if TYPE_CHECKING:
 
 # === Where each public name lives ===
 _HOMES = {
-    "edgeseg.architectures.backbones.registry": ("list_backbones",),
+    "edgeseg.architectures.architecture": ("Architecture", "NetworkForm"),
+    "edgeseg.architectures.backbones.backbone": ("Backbone",),
+    "edgeseg.architectures.backbones.features": ("Features",),
+    "edgeseg.architectures.backbones.registry": ("build_backbone", "list_backbones"),
     "edgeseg.architectures.build": ("build",),
+    "edgeseg.architectures.network": ("NetworkSpec",),
     "edgeseg.architectures.registry": ("list_architectures",),
     "edgeseg.card": (
         "AgreementRecord", "CalibrationRecord", "InputSpec", "LabelSet", "ModelCard", "Recipe", "Score",
@@ -81,6 +90,7 @@ _HOMES = {
     "edgeseg.conversion.thaw": ("thaw",),
     "edgeseg.data.dataset": ("Dataset",),
     "edgeseg.data.layouts": ("open_dataset",),
+    "edgeseg.data.synthetic_set": ("write_flight", "write_set"),
     "edgeseg.errors": (
         "ConversionError", "DataError", "DelegateError", "EdgesegError", "MissingExtraError", "ModelFileError",
         "OutputError", "PluginError", "SourceError", "TrainingError", "UsageError",
@@ -109,6 +119,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AgreementRecord",
+    "Architecture",
+    "Backbone",
     "CalibrationRecord",
     "Conversion",
     "ConversionError",
@@ -116,6 +128,7 @@ __all__ = [
     "Dataset",
     "DelegateError",
     "EdgesegError",
+    "Features",
     "InputSpec",
     "LabelSet",
     "MaskOptions",
@@ -123,6 +136,8 @@ __all__ = [
     "ModelCard",
     "ModelFileError",
     "ModelOptions",
+    "NetworkForm",
+    "NetworkSpec",
     "Output",
     "OutputContext",
     "OutputError",
@@ -147,6 +162,7 @@ __all__ = [
     "__version__",
     "benchmark",
     "build",
+    "build_backbone",
     "class_iou",
     "colorize",
     "compare",
@@ -166,9 +182,11 @@ __all__ = [
     "run",
     "thaw",
     "train",
+    "write_flight",
     "write_image",
     "write_model",
     "write_report",
+    "write_set",
 ]
 
 

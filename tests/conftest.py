@@ -43,16 +43,13 @@ hypothesis.settings.register_profile("edgeseg", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("edgeseg")
 
 
-# Fixtures that take seconds to make, and are shared by the tests of a module.
-SHARED_FIXTURES = ("trained", "donor", "pictures")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the tests that share such a fixture in one worker, so that it is made once (`--dist loadgroup`)."""
+    """Keeps a module's tests that share a fixture in one worker, so that it is made once (`--dist loadgroup`)."""
     for item in items:
-        for name in SHARED_FIXTURES:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
+        if isinstance(item, pytest.Function):
+            used = item._fixtureinfo.name2fixturedefs.values()
+            if any(fixture.scope == "module" for fixtures in used for fixture in fixtures):
+                item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from edgeseg.tflite.graph import Graph, Operator
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import tensorflow as tf
+import tf_keras
 
 Advance = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -37,10 +39,15 @@ def run_converter(
     Raises:
         ConversionError: It failed; the message is its last error.
     """
-    with captured_output() as log, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory(prefix="edgeseg-") as folder,
+        captured_output() as log,
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         try:
-            converter = tf.lite.TFLiteConverter.from_keras_model(network)
+            converter = _converter_of(network, folder)
             _configure(converter, recipe, spec, tensors, advance)
             graph: bytes = converter.convert()
         except Exception as error:  # the converter raises whatever its C++ parts raise
@@ -48,6 +55,28 @@ def run_converter(
             reason = telling(log()) or (lines[-1] if lines else type(error).__name__)
             raise ConversionError(f"TensorFlow's converter failed on {network.name}: {reason}") from error
     return graph
+
+
+def _converter_of(network: Any, folder: str) -> Any:
+    """Returns TensorFlow's converter for a network, of which `folder` may keep a copy until it has run.
+
+    tf_keras would write each layer as a function of its own, too, which the converter never looks at; the network alone
+    is written in a fifth of the time, and the file has the same operators, tensors and names.
+    """
+    if not (isinstance(network, tf_keras.Model) and network.inputs):
+        return tf.lite.TFLiteConverter.from_keras_model(network)
+    named = zip(network.input_names, network.inputs, strict=True)
+
+    @tf.function(input_signature=[tf.TensorSpec(x.shape, x.dtype, name) for name, x in named])  # type: ignore[untyped-decorator]
+    def serve(*inputs: Any) -> dict[str, Any]:
+        given = network(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
+        return dict(zip(network.output_names, tf.nest.flatten(given), strict=True))
+
+    module = tf.Module()
+    module.variables_of_network = network.variables
+    options = tf.saved_model.SaveOptions(save_debug_info=True)
+    tf.saved_model.save(module, folder, signatures=serve, options=options)
+    return tf.lite.TFLiteConverter.from_saved_model(folder)
 
 
 def _configure(

@@ -11,8 +11,8 @@ import pytest
 import edgeseg
 
 BACKBONE = """
-from edgeseg.architectures.backbones.backbone import Backbone
-from edgeseg.architectures.backbones.features import Features, Strides
+from edgeseg import Backbone, Features
+from edgeseg.architectures.backbones.features import Strides
 from edgeseg.architectures.blocks import conv_bn
 
 
@@ -29,8 +29,7 @@ STRIPES = Backbone(name="stripes", title="Stripes", build=stripes)
 """
 
 ARCHITECTURE = """
-from edgeseg.architectures.architecture import Architecture, NetworkForm
-from edgeseg.architectures.backbones.registry import build_backbone
+from edgeseg import Architecture, NetworkForm, build_backbone
 from edgeseg.architectures.blocks import classifier
 
 
@@ -43,9 +42,8 @@ PLAIN = Architecture(name="plain", title="Plain", citation="Nobody, 2026", edge=
 
 # What a user would do with them: name them, and see them in lists and in error messages.
 USE = """
-from edgeseg.architectures.network import NetworkSpec
-from edgeseg.architectures.registry import ARCHITECTURES, check_network, find_form
-from edgeseg.errors import UsageError
+from edgeseg import NetworkSpec, UsageError
+from edgeseg.architectures.registry import ARCHITECTURES, check_network
 spec = dict(architecture="plain", backbone="stripes_0.5", num_classes=3, height=64, width=96)
 check_network(NetworkSpec(**spec))
 print(list(ARCHITECTURES)[-1])

@@ -45,12 +45,15 @@ def spec(name: str) -> NetworkSpec:
 @pytest.fixture
 def narrow(monkeypatch):
     """The papers' graphs with few channels and one block a stage."""
-    from edgeseg.architectures import deeplab, fcn, parsenet, unet
+    from edgeseg.architectures import deeplab, fcn, parsenet, pspnet, unet
     from edgeseg.architectures.backbones import resnet, vgg16
 
     monkeypatch.setattr(vgg16, "STAGES", tuple((8, convolutions) for _, convolutions in vgg16.STAGES))
     monkeypatch.setattr(resnet, "BLOCKS", dict.fromkeys(resnet.BLOCKS, (1, 1, 1, 1)))
+    monkeypatch.setattr(resnet, "FILTERS", (8, 8, 8, 8))
     monkeypatch.setattr(unet, "PAPER_WIDTH", 4)
+    monkeypatch.setattr(pspnet, "PAPER_WIDTH", 16)
+    monkeypatch.setattr(deeplab, "PAPER_WIDTHS", deeplab.HeadWidths(pyramid=16, low_level=8, decoder=16))
     for module in (fcn, deeplab, parsenet):
         monkeypatch.setattr(module, "PAPER_HEAD", 16)
     yield

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 OLD_RUNTIME = "pip uninstall -y ai-edge-litert && pip install tflite-runtime"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """edgeseg's wheel."""
     folder = tmp_path_factory.mktemp("wheel")

@@ -13,6 +13,8 @@ from edgeseg.architectures.blocks import Tensor, activate, conv_bn
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 """Blocks of the four stages: table 1."""
+FILTERS = (64, 128, 256, 512)
+"""Of their 3x3 convolutions; a stage gives four times as many channels: table 1."""
 
 
 def resnet(
@@ -43,11 +45,11 @@ def resnet(
     by_stride = {2: x}
     x = K.layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
     strides = Strides(output_stride, 4)
-    for stage, blocks in enumerate(BLOCKS[name.family], 2):
+    for stage, (blocks, filters) in enumerate(zip(BLOCKS[name.family], FILTERS, strict=True), 2):
         stride, _ = strides.step(1 if stage == 2 else 2)
         for block in range(blocks):
             dilation = strides.dilation * (multi_grid[block] if stage == 5 else 1)
-            x = bottleneck(K, x, 2 ** (stage + 4), stride if block == 0 else 1, dilation, f"conv{stage}_{block + 1}")
+            x = bottleneck(K, x, filters, stride if block == 0 else 1, dilation, f"conv{stage}_{block + 1}")
         by_stride[strides.stride] = x
     return Features(by_stride, x)
 
