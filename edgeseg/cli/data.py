@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from edgeseg.cli import data_import
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 
-app = typer.Typer(help="Make and look at data sets.", no_args_is_help=True)
+app = typer.Typer(help="Make, import and look at data sets.", no_args_is_help=True)
+app.command("import")(data_import.command)
 
 
 @app.callback()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeseg.card import LabelSet
+from edgeseg.data.mask_files import Colour, read_colour_map
 from edgeseg.errors import DataError
 from edgeseg.image import Uint8, read_image, read_label_map
 
@@ -25,6 +26,7 @@ class Dataset:
         images: The pictures, in a fixed order.
         label_maps: The label map of each picture.
         id_table: 256 entries from the id in the file to the class id; empty when they are the same.
+        colours: (red, green, blue) of id 0, 1, ... in the files; empty when these hold ids.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Dataset:
     images: tuple[Path, ...]
     label_maps: tuple[Path, ...]
     id_table: tuple[int, ...] = ()
+    colours: tuple[Colour, ...] = ()
 
     def __len__(self) -> int:
         """Returns the number of pictures."""
@@ -44,7 +47,7 @@ class Dataset:
         Raises:
             DataError: A file cannot be read, the sizes differ, or an id is no class.
         """
-        image, label_map = read_image(self.images[index]), read_label_map(self.label_maps[index])
+        image, label_map = read_image(self.images[index]), self._ids(self.label_maps[index])
         if image.shape[:2] != label_map.shape:
             raise DataError(
                 f"{self.label_maps[index]} is {label_map.shape[0]}x{label_map.shape[1]}, its image "
@@ -61,6 +64,9 @@ class Dataset:
             )
         return image, label_map
 
+    def _ids(self, path: Path) -> Uint8:
+        return read_colour_map(path, self.colours) if self.colours else read_label_map(path)
+
     def __iter__(self) -> Iterator[tuple[Uint8, Uint8]]:
         """Yields every (picture, label map) in order."""
         for index in range(len(self)):
@@ -74,6 +80,7 @@ def paired(
     images: list[Path],
     label_maps: list[Path],
     id_table: tuple[int, ...] = (),
+    colours: tuple[Colour, ...] = (),
 ) -> Dataset:
     """Makes a Dataset after checking that there is something, and a label map for every picture.
 
@@ -86,8 +93,9 @@ def paired(
         if not label_map.is_file():
             raise DataError(f"image {image} has no label map: expected {label_map}")
     return Dataset(
-        name=name, split=split, labels=labels, images=tuple(images), label_maps=tuple(label_maps), id_table=id_table
-    )
+        name=name, split=split, labels=labels, images=tuple(images), label_maps=tuple(label_maps), id_table=id_table,
+        colours=colours,
+    )  # fmt: skip
 
 
 def check_folder(root: str | os.PathLike[str]) -> Path:

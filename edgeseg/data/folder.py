@@ -2,9 +2,9 @@
 
 `labels.json` says what the ids mean: `{"names": ["road", ...], "colors": [[128, 64, 128], ...], "ignore_index": 255}`;
 colours and ignored id may be left out, and `"name"` may name the set. `"merge"` makes coarser classes of the named ones
-(`edgeseg.data.merge`); colours are then those of the coarser ones. A folder without splits, with the files right in
-`images` and `labels`, is the split "all". Of two classes, label maps that all hold only 0 and 255 are read as 0 and 1,
-and a message says so. This is what `edgeseg data synth` writes, and the way to bring pictures of one's own.
+(`edgeseg.data.merge`); colours are then those of the coarser ones; without it, label maps may also be drawn in the
+classes' colours. A folder without splits, with the files right in `images` and `labels`, is the split "all". Of two
+classes, label maps that all hold only 0 and 255 are read as 0 and 1, and a message says so. This is what `edgeseg data synth` writes, and the way to bring pictures of one's own.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 
 from edgeseg.card import LabelSet
+from edgeseg.data.class_tables import LABELS_FILE, find_table
 from edgeseg.data.dataset import Dataset, paired
+from edgeseg.data.mask_files import has_channels
 from edgeseg.data.merge import merge_table
 from edgeseg.errors import DataError, UsageError, quoted
 from edgeseg.files import read_json
 from edgeseg.image import IMAGE_SUFFIXES, read_label_map
 
 NAME = "folder"
-LABELS_FILE = "labels.json"
 LABEL_SUFFIXES = (".png", ".bmp")
 WHITE = 255
 
@@ -32,8 +33,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def matches(root: Path) -> bool:
-    """Whether `root` holds this layout."""
-    return (root / "images").is_dir() and (root / "labels").is_dir()
+    """Whether `root` holds this layout; a folder with another table of classes is of the layout "masks"."""
+    if not ((root / "images").is_dir() and (root / "labels").is_dir()):
+        return False
+    return (root / LABELS_FILE).is_file() or find_table(root) is None
 
 
 def open_split(root: Path, split: str) -> Dataset:
@@ -53,7 +56,14 @@ def open_split(root: Path, split: str) -> Dataset:
     if not id_table and labels.num_classes == 2 and labels.ignore_index == WHITE and _black_and_white(root / "labels"):
         id_table = (*range(WHITE), 1)
         _LOG.warning("%s holds only ids 0 and 255: 255 is read as class 1, %s", root / "labels", labels.names[1])
-    return paired(name, split, labels, images, label_maps, id_table)
+    colours = labels.colors if label_maps and _is_drawn(label_maps[0], root / LABELS_FILE) else ()
+    return paired(name, split, labels, images, label_maps, id_table, colours)
+
+
+def _is_drawn(label_map: Path, table: Path) -> bool:
+    """Whether label maps are drawn in the colours of `labels.json` instead of holding ids."""
+    value = read_json(table, "the classes")
+    return "colors" in value and "merge" not in value and label_map.is_file() and has_channels(label_map)
 
 
 def _black_and_white(folder: Path) -> bool:

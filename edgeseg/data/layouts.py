@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
-from edgeseg.data import ade20k, camvid, cityscapes, folder, voc
+from edgeseg.data import ade20k, camvid, cityscapes, folder, masks, voc
 from edgeseg.data.dataset import Dataset, check_folder
+from edgeseg.data.importing.formats import FORMATS, recognise, seen
 from edgeseg.errors import DataError, unknown_name
 from edgeseg.plugins import Registry
 
 LAYOUTS: Registry[ModuleType] = Registry(
     "data set layout",
     "edgeseg.layouts",
-    {module.NAME: module for module in (camvid, voc, cityscapes, ade20k, folder)},
+    {module.NAME: module for module in (camvid, voc, cityscapes, ade20k, folder, masks)},
     ModuleType,
 )
 
@@ -40,10 +41,14 @@ def open_dataset(root: str | os.PathLike[str], split: str, layout: str = "auto")
         if layout not in LAYOUTS:
             raise unknown_name("data set layout", layout, [*LAYOUTS, "auto"])
         return open_in(LAYOUTS[layout], path, split)
-    for module in LAYOUTS.values():
+    for module in sorted(LAYOUTS.values(), key=lambda one: one is masks):  # what pairs by name comes last
         if module.matches(path):
             return open_in(module, path, split)
-    raise DataError(f"{path} is in no known data set layout ({', '.join(LAYOUTS)}): see docs/datasets.md")
+    told = f"{path} is in no known data set layout ({', '.join(LAYOUTS)})"
+    found = recognise(path)
+    if found:
+        raise DataError(f"{told}, but looks like {FORMATS[found].TITLE}: `edgeseg data import {path} OUT` makes it one")
+    raise DataError(f"{told}; it holds {seen(path)}: see docs/datasets.md")
 
 
 def open_in(module: ModuleType, folder: os.PathLike[str], split: str) -> Dataset:

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 import cv2
 
-from edgeseg.data.folder import LABELS_FILE, labels_json
+from edgeseg.data.class_tables import LABELS_FILE
+from edgeseg.data.folder import labels_json
 from edgeseg.errors import DataError, OutputError, quoted
 from edgeseg.files import ensure_folder, read_json, replacing, write_json
 from edgeseg.image import Uint8, read_image, read_label_map, write_image

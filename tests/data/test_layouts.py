@@ -324,8 +324,7 @@ def test_another_package_adds_a_layout(install: Any, plain_root: Path, tmp_path_
     """
     root = tmp_path_factory.mktemp("set")
     shutil.copytree(plain_root, root / "farm")
-    with pytest.raises(DataError, match="is in no known data set layout"):
-        open_dataset(root, "train")
+    assert open_dataset(root, "train").name == "masks"  # whatever pairs by name is read as it looks
     install("farming", code, {"edgeseg.layouts": {"farm": "farming"}})
     for layout in ("auto", "farm"):
-        assert len(open_dataset(root, "train", layout)) > 0
+        assert open_dataset(root, "train", layout).name == "folder"

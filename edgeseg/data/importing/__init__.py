@@ -1,0 +1,1 @@
+"""Importing what labelling tools export: one file for each format, and what they share."""

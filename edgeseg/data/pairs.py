@@ -1,0 +1,78 @@
+"""Pairing pictures and masks by their names, however the folders are laid out.
+
+Words that tell pictures from masks are taken out of folders' names and off the ends of files' names; what is left is
+the same for a picture and its mask. So these are all pairs: `images/train/a.jpg` and `masks/train/a.png`;
+`train/a.jpg` and `train_labels/a.png`; `a.jpg` and `a_mask.png`; `a.jpg` and `a.png`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeseg.image import IMAGE_SUFFIXES, LOSSY_SUFFIXES
+
+MASK_SUFFIXES = (IMAGE_SUFFIXES - LOSSY_SUFFIXES) | {".gif"}
+_PICTURE = r"images?|imgs?|photos?|pictures?|jpegimages|originals?|inputs?|src|rgb"
+_MASK = (
+    r"masks?|labels?|annotations?|annots?|annot|gts?|groundtruths?|ground_?truth|segmentations?|segmentationclass|"
+    r"seg|targets?|semantic"
+)
+_PICTURE_WORD = re.compile(rf"(?:^|[_\- ])({_PICTURE})(?=$|[_\- ])")
+_MASK_WORD = re.compile(rf"(?:^|[_\- ])({_MASK})(?=$|[_\- ])|(?<=[a-z])(annot)$")
+_MASK_END = re.compile(rf"[_\-. ]({_MASK}|l)$")
+_PICTURE_END = re.compile(rf"[_\-. ]({_PICTURE}|sat)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """What was found below a folder.
+
+    Attributes:
+        found: (picture, mask, what is left of the folders' names), in the pictures' order.
+        alone: Pictures without a mask, and masks without a picture.
+    """
+
+    found: tuple[tuple[Path, Path, str], ...]
+    alone: tuple[Path, ...]
+
+
+def find_pairs(root: Path) -> Pairs:
+    """Pairs the pictures and masks below a folder."""
+    groups = defaultdict[tuple[str, str], list[tuple[bool, Path]]](list)
+    for path in sorted(root.rglob("*")):
+        inside = path.relative_to(root)
+        if path.suffix.lower() not in IMAGE_SUFFIXES | MASK_SUFFIXES or any(p.startswith(".") for p in inside.parts):
+            continue
+        place, stem, is_mask = _key(inside)
+        groups[place, stem].append((is_mask and path.suffix.lower() in MASK_SUFFIXES, path))
+    found, alone = list[tuple[Path, Path, str]](), list[Path]()
+    for (place, _), members in groups.items():
+        pictures = [path for is_mask, path in members if not is_mask]
+        masks = [path for is_mask, path in members if is_mask]
+        if len(pictures) == 2 and not masks:  # a.jpg and a.png
+            lossy = [path for path in pictures if path.suffix.lower() in LOSSY_SUFFIXES]
+            masks = [path for path in pictures if path.suffix.lower() in MASK_SUFFIXES]
+            pictures = lossy
+        if len(pictures) == len(masks) == 1:
+            found.append((pictures[0], masks[0], place))
+        else:
+            alone += [path for _, path in members]
+    return Pairs(found=tuple(sorted(found)), alone=tuple(sorted(alone)))
+
+
+def _key(inside: Path) -> tuple[str, str, bool]:
+    """Returns what is left of the folders, of the file's name, and whether a word said that it is a mask."""
+    is_mask, places = False, list[str]()
+    for part in inside.parts[:-1]:
+        bare, count = _MASK_WORD.subn("", part.lower())
+        is_mask = is_mask or count > 0
+        bare = _PICTURE_WORD.sub("", bare).strip("_- ")
+        places += [bare] if bare else []
+    stem, count = _MASK_END.subn("", inside.stem.lower())
+    is_mask = is_mask or count > 0
+    if not is_mask:
+        stem = _PICTURE_END.sub("", stem)
+    return "/".join(places), stem, is_mask
