@@ -1,7 +1,7 @@
 """Writes a labelled set the way labelling tools export it, each after its own specification.
 
-Polygons follow the outlines of pixels closely: an outline is traced on the mask enlarged `FINE` times. Since they have no
-holes, larger ones come first and smaller ones lie on top, as one draws by hand.
+Polygons follow the outlines of pixels closely: an outline is traced on the mask enlarged `FINE` times. Since they have
+no holes, larger ones come first and smaller ones lie on top, as one draws by hand.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 colours and ignored id may be left out, and `"name"` may name the set. `"merge"` makes coarser classes of the named ones
 (`edgeseg.data.merge`); colours are then those of the coarser ones; without it, label maps may also be drawn in the
 classes' colours. A folder without splits, with the files right in `images` and `labels`, is the split "all". Of two
-classes, label maps that all hold only 0 and 255 are read as 0 and 1, and a message says so. This is what `edgeseg data synth` writes, and the way to bring pictures of one's own.
+classes, label maps that all hold only 0 and 255 are read as 0 and 1, and a message says so. This is what `edgeseg data
+synth` and `edgeseg data import` write, and the way to bring pictures of one's own.
 """
 
 from __future__ import annotations
