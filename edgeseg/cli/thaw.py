@@ -93,7 +93,7 @@ def some_pictures(source: str, count: int) -> list[Uint8]:
     from edgeseg.data.layouts import LAYOUTS, open_dataset
     from edgeseg.image import read_image
 
-    if any(module.matches(Path(source)) for module in LAYOUTS.values()):
+    if any(module.matches(Path(source)) for name, module in LAYOUTS.items() if name != "masks"):
         files = open_dataset(source, "train").images
     else:
         files = open_calibration(source).files

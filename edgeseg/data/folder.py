@@ -54,11 +54,12 @@ def open_split(root: Path, split: str) -> Dataset:
     images = pictures_in(root / "images" / part)
     label_maps = [label_map_of(image, root / "labels" / part) for image in images]
     name, labels, id_table = read_labels(root / LABELS_FILE)
-    if not id_table and labels.num_classes == 2 and labels.ignore_index == WHITE and _black_and_white(root / "labels"):
+    drawn = bool(label_maps) and _is_drawn(label_maps[0], root / LABELS_FILE)
+    binary = not drawn and not id_table and labels.num_classes == 2
+    if binary and labels.ignore_index == WHITE and _black_and_white(root / "labels"):
         id_table = (*range(WHITE), 1)
         _LOG.warning("%s holds only ids 0 and 255: 255 is read as class 1, %s", root / "labels", labels.names[1])
-    colours = labels.colors if label_maps and _is_drawn(label_maps[0], root / LABELS_FILE) else ()
-    return paired(name, split, labels, images, label_maps, id_table, colours)
+    return paired(name, split, labels, images, label_maps, id_table, labels.colors if drawn else ())
 
 
 def _is_drawn(label_map: Path, table: Path) -> bool:
