@@ -138,7 +138,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 def json_text(value: Any) -> str:
     """Returns `value` as indented JSON; NaN and infinities, which JSON has not, become null."""
-    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
+    return json.dumps(_finite(value), indent=2) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeseg.errors import UsageError
 from edgeseg.postprocess import Argmax, binary_label_map, label_map, probabilities
 
 
@@ -48,10 +49,12 @@ def test_equals_interpolating_every_pixel(dtype, size):
     assert (mixed.max(2) - chosen).max() <= 100 / 2048  # the weights have 11 bits
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])  # all of the 8 bits: what is mixed must stay inside int32
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
-def test_any_shape(rows, columns, height, width, seed):
-    logits = np.random.default_rng(seed).integers(-128, 128, (rows, columns, 3)).astype(np.int8)
+@settings(max_examples=40, deadline=None)
+def test_any_shape(dtype, rows, columns, height, width, seed):
+    values = np.iinfo(dtype)
+    logits = np.random.default_rng(seed).integers(values.min, values.max + 1, (rows, columns, 3)).astype(dtype)
     mixed = brute_force(logits, height, width)
     chosen = np.take_along_axis(mixed, label_map(logits, height, width)[:, :, None].astype(int), 2)[:, :, 0]
     assert (mixed.max(2) - chosen).max() <= 256 / 2048
@@ -65,6 +68,20 @@ def test_argmax_equals_numpy(dtype, classes):
     argmax = Argmax(13, 17, classes, dtype)
     np.testing.assert_array_equal(argmax(logits), logits.argmax(2))
     np.testing.assert_array_equal(argmax(logits[::-1].copy()), logits[::-1].argmax(2))
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 2), (3, 0, 2), (3, 3, 0), (3, 3, 257)])
+def test_sizes_and_classes_that_no_label_map_can_have_are_refused(shape):
+    with pytest.raises(UsageError, match="expected"):
+        Argmax(*shape, np.int8)
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4, -1), (4, 2.5)])
+def test_a_size_that_no_picture_has_is_refused(size):
+    logits = np.zeros((2, 2, 2), np.float32)
+    for upsample in (label_map, probabilities):
+        with pytest.raises(UsageError, match="expected"):
+            upsample(logits, *size)
 
 
 def test_argmax_fills_the_array_it_is_given():

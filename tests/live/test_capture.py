@@ -1,11 +1,12 @@
 """The capture thread: a frame that has come is a sign of life before anything else happens to it."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from live_fakes import FakeCamera
+from live_fakes import FakeCamera, ListSource
 from tiny_models import picture
 
 from edgeseg.errors import SourceError
@@ -91,4 +92,246 @@ def test_silence_is_a_loss_after_its_time_and_not_before(monkeypatch, fps, limit
     assert told == [f"no frame for {limit + 0.01:.1f} s"]
     assert opened.wait(10)
     capture.stop(0)
+    camera.release()
+
+
+class Run:
+    """A capture, what it told, and what it handed on.
+
+    Args:
+        source: What is read.
+        reopened: What each attempt to open it again gives: a source, or an error to raise; the last one repeats.
+        capacity: Packets that may wait for the taker.
+        drop: Whether the oldest of them makes room.
+        fill: Called with each filled packet.
+    """
+
+    def __init__(self, source, reopened=(), *, capacity=100, drop=False, fill=lambda packet: None):
+        self.reopened, self.attempts = list(reopened), 0
+        self.losses, self.returns, self.given_back, self.taken = [], [], [], []
+        self.handoff = Handoff(capacity, drop=drop)
+        self.capture = Capture(
+            source, self.reopen, take=self.take, fill=fill, give=self.given_back.append, handoff=self.handoff,
+            on_loss=self.losses.append, on_return=self.returns.append,
+        )  # fmt: skip
+
+    def take(self):
+        self.taken.append(Packet(np.empty(0, np.uint8), np.empty((0, 0), np.uint8)))
+        return self.taken[-1]
+
+    def reopen(self):
+        what = self.reopened[min(self.attempts, len(self.reopened) - 1)]
+        self.attempts += 1
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    def packets(self):
+        """All packets until the capture closes the handoff."""
+        packets = []
+        while (packet := self.handoff.get(10)) is not None:
+            packets.append(packet)
+        assert self.handoff.finished, "the capture neither hands on nor ends"
+        return packets
+
+
+def until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.001)
+
+
+FRAMES = [np.full((2, 2, 3), index, np.uint8) for index in range(3)]
+
+
+def test_a_file_is_handed_on_frame_by_frame_and_closed_at_its_end():
+    source, filled = ListSource(FRAMES), []
+    run = Run(source, fill=lambda packet: filled.append(packet.image))
+    packets = run.packets()
+    assert run.capture.stop(10)
+    assert [packet.index for packet in packets] == [0, 1, 2]
+    assert [packet.name for packet in packets] == ["picture0", "picture1", "picture2"]
+    for packet, image, frame in zip(packets, filled, FRAMES, strict=True):
+        assert packet.image is frame
+        assert image is frame  # filled before it was handed on
+    assert (run.capture.frames, run.capture.dropped, run.capture.reconnects) == (3, 0, 0)
+    assert run.capture.failure is None
+    assert source.closed
+    assert run.given_back == run.taken[3:]  # the one in which there was no frame
+
+
+def test_what_makes_room_for_newer_frames_is_counted_and_given_back():
+    run = Run(ListSource(FRAMES), capacity=1, drop=True)
+    run.capture._threads[0].join(10)
+    assert [packet.index for packet in run.packets()] == [2]
+    assert run.capture.dropped == 2
+    assert run.given_back == [*run.taken[:2], *run.taken[3:]]
+
+
+def test_a_frame_that_waits_when_the_run_ends_is_given_back_and_is_no_dropped_one():
+    run = Run(ListSource(FRAMES), capacity=1)
+    until(lambda: run.capture.frames == 2)
+    assert run.capture.stop(10)
+    assert run.capture.dropped == 0
+    assert run.given_back == run.taken[1:]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_time_of_a_read_is_told_without_the_wait_for_a_live_frame(monkeypatch, live):
+    """The read takes 3 s; the frame itself came 2 s after its begin."""
+    clock = [100.0]
+    monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    class Slow(ListSource):
+        def read(self, into):
+            if self.next == 1:
+                return None
+            self.next = 1
+            clock[0] += 3.0
+            return FRAMES[0], 102.0
+
+    source = Slow(FRAMES)
+    source.live = live
+    packet = Run(source).packets()[0]
+    assert packet.captured == 102.0
+    assert packet.capture_s == (1.0 if live else 3.0)
+
+
+class Broken(ListSource):
+    """Frames from a list, then an error."""
+
+    def __init__(self, frames, error, *, live):
+        super().__init__(frames)
+        self.error, self.live = error, live
+
+    def read(self, into):
+        if self.next == len(self.frames):
+            raise self.error
+        return super().read(into)
+
+
+@pytest.mark.parametrize(
+    ("error", "live"), [(SourceError("cut off"), False), (ValueError("a fault"), False), (ValueError("a fault"), True)]
+)
+def test_an_error_that_is_no_loss_ends_the_run_and_is_kept(error, live):
+    source = Broken(FRAMES, error, live=live)
+    run = Run(source)
+    assert len(run.packets()) == 3
+    assert run.capture.failure is error
+    assert run.capture.stop(10)
+    assert source.closed
+    assert run.losses == []
+    assert run.given_back == run.taken[3:]
+
+
+def test_an_error_in_what_is_made_of_a_frame_ends_the_run():
+    error = RuntimeError("no memory")
+
+    def fill(_):
+        raise error
+
+    run = Run(ListSource(FRAMES), fill=fill)
+    assert run.packets() == []
+    assert run.capture.failure is error
+
+
+def test_a_lost_source_is_opened_again_until_it_is_back(monkeypatch):
+    monkeypatch.setattr(capture_module, "BACK_OFF_SECONDS", (0.001, 0.002))
+    away = SourceError("still away")
+    first, second = Broken(FRAMES[:2], SourceError("unplugged"), live=True), ListSource(FRAMES)
+    second.live = True
+    run = Run(first, [away, away, away, second])
+    assert [packet.index for packet in run.packets()] == [0, 1, 2, 3, 4]
+    assert run.attempts == 4
+    (loss,) = run.losses
+    assert run.returns == [loss]
+    assert loss.reason == "unplugged"
+    assert 0 < loss.lasted < 10
+    assert run.capture.loss is None
+    assert run.capture.reconnects == 1
+    assert first.closed
+    assert run.capture.failure is None
+
+
+def test_pauses_between_attempts_grow_to_the_longest():
+    run = Run(FakeCamera(FRAMES[0], count=0), [SourceError("still away")])
+    run.capture.stop(10)
+    pauses = []
+    run.capture._stopped = SimpleNamespace(is_set=lambda: len(pauses) == 6, wait=pauses.append)
+    assert run.capture._open_again(0) is None
+    assert pauses == [0.1, 0.2, 0.4, 0.5, 0.5, 0.5]
+
+
+def test_a_source_that_is_lost_again_before_its_first_frame_is_one_loss(monkeypatch):
+    monkeypatch.setattr(capture_module, "BACK_OFF_SECONDS", (0.001,))
+    lost = [Broken([], SourceError(f"lost {number}"), live=True) for number in range(2)]
+    back = ListSource(FRAMES[:1])
+    back.live = True
+    run = Run(lost[0], [lost[1], back])
+    assert len(run.packets()) == 1
+    assert [loss.reason for loss in run.losses] == ["lost 0"]
+    assert run.capture.reconnects == 1
+    assert all(source.closed for source in lost)
+
+
+def test_a_stuck_thread_that_comes_back_after_it_was_given_up_hands_nothing_on(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    class Stuck(FakeCamera):
+        def read(self, into):
+            reading.set()
+            assert self.released.wait(10)
+            return self.frame, clock[0]
+
+    reading, stuck, fresh = threading.Event(), Stuck(FRAMES[0]), ListSource(FRAMES[1:])
+    fresh.live = True
+    run = Run(stuck, [fresh])
+    assert reading.wait(10)
+    clock[0] += capture_module.FIRST_FRAME_SECONDS
+    run.capture.watch()
+    assert run.losses == []  # a first frame may take so long
+    clock[0] += 0.01
+    run.capture.watch()
+    assert [packet.image[0, 0, 0] for packet in run.packets()] == [1, 2]
+    assert not run.capture.stop(0)
+    stuck.release()
+    assert run.capture.stop(10)
+    assert stuck.closed
+    assert run.capture.frames == 2
+    assert run.taken[0] in run.given_back
+    assert run.capture.failure is None
+
+
+def test_a_source_that_hangs_again_and_again_ends_the_run(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    camera = FakeCamera(FRAMES[0], count=0, then="hang")
+    run = Run(camera, [camera])
+    for hung in range(capture_module.MOST_STUCK):
+        until(lambda hung=hung: len(run.taken) == hung + 1)
+        assert run.capture.failure is None
+        clock[0] += 11
+        run.capture.watch()
+    assert "hung 16 times" in str(run.capture.failure)
+    assert isinstance(run.capture.failure, SourceError)
+    assert run.packets() == []
+    assert len(run.losses) == 1
+    camera.release()
+    assert run.capture.stop(10)
+
+
+@pytest.mark.parametrize("why", ["no live source", "stopped"])
+def test_nobody_is_watched_who_need_not_give_frames_in_time(monkeypatch, why):
+    clock = [100.0]
+    monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    camera = FakeCamera(FRAMES[0], count=0, then="hang")
+    camera.live = why == "stopped"
+    run = Run(camera)
+    if why == "stopped":
+        run.capture.stop(0)
+    clock[0] += 100
+    run.capture.watch()
+    assert run.losses == []
     camera.release()

@@ -40,6 +40,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "edgeseg/losses.py": ("tests/test_losses.py",),
     "edgeseg/card.py": ("tests/test_card.py", "tests/test_card_file.py"),
     "edgeseg/card_file.py": ("tests/test_card_file.py",),
+    "edgeseg/card_json.py": ("tests/test_card.py", "tests/test_card_file.py"),
     "edgeseg/runtime/segmenter.py": ("tests/runtime/test_segmenter.py",),
     "edgeseg/live/packet.py": ("tests/live/test_packet.py",),
     "edgeseg/live/capture.py": ("tests/live/test_capture.py",),
@@ -281,6 +282,9 @@ def enter_sandbox(words: list[str]) -> None:
 def main(modules: list[str]) -> int:
     """Examines modules, each in a process of its own; returns the exit status."""
     enter_sandbox(modules)
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background processes ignore it, and so would tests
     if len(modules) == 1:
         for name in (*PRELOADED, *(("keras", "tf_keras") if modules[0] in NEEDS_KERAS else ())):
             importlib.import_module(name)
