@@ -201,7 +201,7 @@ def _computable(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _neighbours(source: int, target: int) -> tuple[Index, Index, Index]:
     """For each target position: the two source positions around it, and how far on it is, in 1/(2 target) steps."""
-    position = np.clip((2 * np.arange(target) + 1) * source - target, 0, 2 * target * (source - 1))
+    position = np.maximum((2 * np.arange(target) + 1) * source - target, 0)
     lower = position // (2 * target)
     return lower, np.minimum(lower + 1, source - 1), position - lower * 2 * target
 

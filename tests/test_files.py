@@ -152,6 +152,16 @@ def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
         check_writable(tmp_path / "locked" / "deeper" / "a.txt")
 
 
+def test_who_may_not_write_a_folder_and_enter_it_is_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's answers to a user who may do one of both: to the superuser it never says no."""
+    for allowed in (os.W_OK, os.X_OK):
+        monkeypatch.setattr(os, "access", lambda _, asked, allowed=allowed: asked & allowed == asked)
+        with pytest.raises(OutputError, match="Permission denied in"):
+            check_writable(tmp_path / "a.txt")
+
+
 def test_a_folder_that_takes_no_files_is_told() -> None:
     with pytest.raises(OutputError, match=r"cannot write /proc/edgeseg/a\.txt"):
         write_text("/proc/edgeseg/a.txt", "x")

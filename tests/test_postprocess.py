@@ -110,16 +110,45 @@ def test_probabilities_are_the_softmax_of_every_interpolated_pixel(largest):
     np.testing.assert_array_equal(probabilities(logits, 9, 20, (12, 23)), shares[:9, :20])
 
 
+def mixed_in_integers(logits, height, width):
+    """Every pixel in whole numbers: weights in 1/2048, rounded half up."""
+    rows, columns, _ = logits.shape
+    y, x = (
+        np.maximum((2 * np.arange(there) + 1) * here - there, 0) for here, there in ((rows, height), (columns, width))
+    )
+    y0, x0 = y // (2 * height), x // (2 * width)
+    y1, x1 = np.minimum(y0 + 1, rows - 1), np.minimum(x0 + 1, columns - 1)
+    down = ((y % (2 * height) * 2048 + height) // (2 * height))[:, None, None]
+    across = ((x % (2 * width) * 2048 + width) // (2 * width))[None, :, None]
+    values = logits.astype(np.int64)
+    upper = values[y0][:, x0] * (2048 - across) + values[y0][:, x1] * across
+    lower = values[y1][:, x0] * (2048 - across) + values[y1][:, x1] * across
+    return upper * (2048 - down) + lower * down
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32])
+def test_integers_are_mixed_in_integers_to_the_last_pixel(dtype):
+    """Few levels and odd sizes: many ties, and many pixels that the rounding of a weight decides."""
+    for seed in range(10):
+        logits = np.random.default_rng(seed).integers(0, 4, (6, 9, 4)).astype(dtype)
+        np.testing.assert_array_equal(label_map(logits, 37, 53), mixed_in_integers(logits, 37, 53).argmax(2))
+
+
+def test_half_precision_is_mixed_in_single_precision():
+    logits = np.random.default_rng(6).uniform(-9, 9, (6, 9, 4)).astype(np.float16)
+    np.testing.assert_array_equal(label_map(logits, 37, 53), label_map(logits.astype(np.float32), 37, 53))
+
+
 @pytest.mark.parametrize("canvas", [(5, 7), (12, 23)])
 def test_a_part_of_the_canvas_is_that_part_of_the_whole(canvas):
     logits = np.random.default_rng(4).integers(-128, 128, (5, 7, 3)).astype(np.int8)
     np.testing.assert_array_equal(label_map(logits, 4, 6, canvas), label_map(logits, *canvas)[:4, :6])
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.uint64])
 def test_large_integers_do_not_overflow(dtype):
     top = min(np.iinfo(dtype).max, 2**30)
-    logits = np.random.default_rng(5).integers(-top, top, (5, 7, 4)).astype(dtype)
+    logits = np.random.default_rng(5).integers(max(-top, np.iinfo(dtype).min), top, (5, 7, 4)).astype(dtype)
     mixed = brute_force(logits, 17, 29)
     chosen = np.take_along_axis(mixed, label_map(logits, 17, 29)[:, :, None].astype(int), 2)[:, :, 0]
     assert (mixed.max(2) - chosen).max() <= 2 * top / 2048

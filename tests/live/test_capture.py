@@ -146,7 +146,7 @@ FRAMES = [np.full((2, 2, 3), index, np.uint8) for index in range(3)]
 
 
 def test_a_file_is_handed_on_frame_by_frame_and_closed_at_its_end():
-    source, filled = ListSource(FRAMES), []
+    source, filled = ListSource(FRAMES, fps=25.0), []
     run = Run(source, fill=lambda packet: filled.append(packet.image))
     packets = run.packets()
     assert run.capture.stop(10)
@@ -156,6 +156,7 @@ def test_a_file_is_handed_on_frame_by_frame_and_closed_at_its_end():
         assert packet.image is frame
         assert image is frame  # filled before it was handed on
     assert (run.capture.frames, run.capture.dropped, run.capture.reconnects) == (3, 0, 0)
+    assert run.capture.fps == 25.0
     assert run.capture.failure is None
     assert source.closed
     assert run.given_back == run.taken[3:]  # the one in which there was no frame

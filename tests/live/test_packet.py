@@ -2,10 +2,12 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from edgeseg.live import packet as packet_module
 from edgeseg.live.packet import Handoff, Packet
 
 
@@ -78,16 +80,16 @@ def test_as_many_wait_as_there_is_room_for_and_come_out_in_order():
         assert handoff.drops is drop
         assert handoff.put(first) is None
         assert handoff.offer(second)
-        assert not handoff.offer(third)
+        assert handoff.offer(third) is False
         assert (handoff.get(0), handoff.get(0), handoff.get(0)) == (first, second, None)
 
 
 class Taker:
     """Somebody who waits for a packet on a thread of their own."""
 
-    def __init__(self, handoff):
+    def __init__(self, handoff, timeout=60):
         self.got = []
-        self.thread = threading.Thread(target=lambda: self.got.append(handoff.get(60)), daemon=True)
+        self.thread = threading.Thread(target=lambda: self.got.append(handoff.get(timeout)), daemon=True)
         self.thread.start()
         end = time.monotonic() + 10
         while not handoff.awaited:
@@ -103,13 +105,22 @@ class Taker:
 @pytest.mark.parametrize("way", ["put", "offer"])
 def test_who_waits_is_seen_and_woken_by_a_packet(way):
     handoff = Handoff(1, drop=True)
-    assert not handoff.awaited
-    (packet,) = packets(1)
-    taker = Taker(handoff)
-    getattr(handoff, way)(packet)
-    assert taker.result() is packet
+    for packet in packets(2):
+        assert not handoff.awaited
+        taker = Taker(handoff)
+        getattr(handoff, way)(packet)
+        assert taker.result() is packet
     assert not handoff.awaited
     assert not handoff.finished
+
+
+def test_a_short_wait_is_a_wait(monkeypatch):
+    monkeypatch.setattr(packet_module, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    handoff = Handoff(1, drop=True)
+    (packet,) = packets(1)
+    taker = Taker(handoff, timeout=0.5)
+    handoff.put(packet)
+    assert taker.result() is packet
 
 
 def test_closing_wakes_who_waits_to_take():
