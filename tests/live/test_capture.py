@@ -286,8 +286,7 @@ def test_a_stuck_thread_that_comes_back_after_it_was_given_up_hands_nothing_on(m
             assert self.released.wait(10)
             return self.frame, clock[0]
 
-    reading, stuck, fresh = threading.Event(), Stuck(FRAMES[0]), ListSource(FRAMES[1:])
-    fresh.live = True
+    reading, stuck, fresh = threading.Event(), Stuck(FRAMES[0]), FakeCamera(FRAMES[1], count=2, then="hang", fps=1000)
     run = Run(stuck, [fresh])
     assert reading.wait(10)
     clock[0] += capture_module.FIRST_FRAME_SECONDS
@@ -295,14 +294,47 @@ def test_a_stuck_thread_that_comes_back_after_it_was_given_up_hands_nothing_on(m
     assert run.losses == []  # a first frame may take so long
     clock[0] += 0.01
     run.capture.watch()
-    assert [packet.image[0, 0, 0] for packet in run.packets()] == [1, 2]
-    assert not run.capture.stop(0)
+    assert [run.handoff.get(10).image[0, 0, 0] for _ in range(2)] == [1, 1]
     stuck.release()
-    assert run.capture.stop(10)
-    assert stuck.closed
-    assert run.capture.frames == 2
+    until(lambda: stuck.closed)
     assert run.taken[0] in run.given_back
+    assert run.capture.frames == 2
     assert run.capture.failure is None
+    assert not run.handoff.finished
+    assert not run.capture.stop(0)  # the other one hangs by now
+    fresh.release()
+    assert run.capture.stop(10)
+
+
+def test_a_source_that_was_opened_again_has_as_long_to_its_first_frame(monkeypatch):
+    clock, started = [100.0], []
+    monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    camera = FakeCamera(FRAMES[0], count=1, then="hang", fps=1000)
+    run = Run(camera)
+    assert run.handoff.get(10) is not None
+    run.capture._start_thread = started.append  # a thread that has not come to run yet
+    for later, begun in ((1.6, 1), (0, 1), (9.9, 1), (0.2, 2)):
+        clock[0] += later
+        run.capture.watch()
+        assert len(started) == begun
+    camera.release()
+
+
+def test_reads_that_return_late_are_no_stuck_ones(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    cameras = [FakeCamera(FRAMES[0], count=0, then="hang") for _ in range(capture_module.MOST_STUCK + 2)]
+    run = Run(cameras[0], cameras[1:])
+    for number, camera in enumerate(cameras[:-1]):
+        until(lambda number=number: len(run.taken) == number + 1)
+        clock[0] += 11
+        thread = run.capture._threads[-1]
+        run.capture.watch()
+        camera.release()
+        thread.join(10)
+    assert run.capture.failure is None
+    cameras[-1].release()
+    assert run.capture.stop(10)
 
 
 def test_a_source_that_hangs_again_and_again_ends_the_run(monkeypatch):

@@ -11,7 +11,9 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ from edgeseg.metrics import confusion_matrix, miou
 from edgeseg.training.batches import class_weights
 from edgeseg.training.checkpoint import read_facts
 from edgeseg.training.float_training import train_float
-from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE, MODEL_FILE
+from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE, MODEL_FILE, describe
 from edgeseg.training.options import TrainingOptions, poly_learning_rate
 
 Meadow = tuple[Dataset, Dataset]
@@ -108,6 +110,41 @@ def test_a_kill_in_the_middle_of_an_epoch_leaves_whole_files(meadow_folder: Path
     assert checkpoint.exists()
     assert len(read_facts(checkpoint)["history"]) >= 1
     read_model(tmp_path / "run" / MODEL_FILE)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_training_that_can_go_on_and_says_how(
+    cli: Any, meadow_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    words = (
+        "train", "--data", meadow_folder, "--out", run, "--backbone", "mobilenetv2_0.2", "--size", "64x96",
+        "--batch", "4", "--seed", "3",
+    )  # fmt: skip
+    train_on_batch, steps = keras.Model.train_on_batch, []
+
+    def interrupted(network: Any, *batch: Any) -> Any:
+        steps.append(train_on_batch(network, *batch))
+        if len(steps) == 3:  # the second of two epochs' first step
+            signal.raise_signal(signal.SIGINT)
+        return steps[-1]
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(keras.Model, "train_on_batch", interrupted)
+            stopped = cli(*words, "--epochs", "2", "--val-every", "1")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert stopped.exit_code == 130
+    assert stopped.stderr.splitlines()[-2:] == [
+        f"stopped; the same command with --resume (without --overwrite) goes on after {describe(run)}: {run}",
+        "edgeseg: stopped",
+    ]
+    assert len(measured(run)) == 1
+    assert cli(*words, "--epochs", "2", "--val-every", "1", "--resume").exit_code == 0
+    assert len(measured(run)) == 2
 
 
 def test_a_checkpoint_of_other_settings_is_refused(meadow: Meadow, small_card: ModelCard, tmp_path: Path) -> None:
