@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg.card import LabelSet
-from edgeseg.data.dataset import Dataset, paired
-from edgeseg.errors import DataError
+from edgeseg.data.dataset import Dataset, NoSplitError, paired
 from edgeseg.image import IMAGE_SUFFIXES
 
 NAME = "camvid"
@@ -41,7 +40,7 @@ def open_split(root: Path, split: str) -> Dataset:
         return paired(NAME, split, LABELS, images, label_maps, parts[0].id_table)
     if not (root / split).is_dir():
         have = sorted(p.name.removesuffix("annot") for p in root.glob("*annot"))
-        raise DataError(f"CamVid in {root} has no split '{split}': it has {', '.join(have) or 'none'}")
+        raise NoSplitError(f"CamVid in {root} has no split '{split}': it has {', '.join(have) or 'none'}")
     images = sorted(p for p in (root / split).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     label_maps = [root / f"{split}annot" / f"{image.stem}.png" for image in images]
     id_table = tuple(255 if i == VOID else i for i in range(256))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg.card import LabelSet
-from edgeseg.data.dataset import Dataset, paired
+from edgeseg.data.dataset import Dataset, NoSplitError, paired
 from edgeseg.errors import DataError
 
 NAME = "cityscapes"
@@ -54,7 +54,7 @@ def open_split(root: Path, split: str) -> Dataset:
     folder = root / "leftImg8bit" / split
     if not folder.is_dir():
         have = sorted(path.name for path in folder.parent.iterdir() if path.is_dir())
-        raise DataError(f"Cityscapes in {root} has no split '{split}': it has {', '.join(have) or 'none'}")
+        raise NoSplitError(f"Cityscapes in {root} has no split '{split}': it has {', '.join(have) or 'none'}")
     images = sorted(folder.glob(f"*/*{_IMAGE}"))
     label_maps = [
         root / "gtFine" / split / image.parent.name / (image.name.removesuffix(_IMAGE) + _LABEL) for image in images

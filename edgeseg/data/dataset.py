@@ -15,6 +15,10 @@ from edgeseg.errors import DataError
 from edgeseg.image import Uint8, read_image, read_label_map
 
 
+class NoSplitError(DataError):
+    """The data set has no such split."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One split: pictures, their label maps, and what the ids mean. Nothing is read before `load`.

@@ -19,7 +19,7 @@ import numpy as np
 
 from edgeseg.card import LabelSet
 from edgeseg.data.class_tables import LABELS_FILE, find_table
-from edgeseg.data.dataset import Dataset, paired
+from edgeseg.data.dataset import Dataset, NoSplitError, paired
 from edgeseg.data.mask_files import has_channels
 from edgeseg.data.merge import merge_table
 from edgeseg.errors import DataError, UsageError, quoted
@@ -50,7 +50,7 @@ def open_split(root: Path, split: str) -> Dataset:
     part = "" if split == "all" else split
     if not (root / "images" / part).is_dir():
         have = sorted(path.name for path in (root / "images").iterdir() if path.is_dir())
-        raise DataError(f"{root / 'images'} has no split '{split}': it has {', '.join(have) or 'only all'}")
+        raise NoSplitError(f"{root / 'images'} has no split '{split}': it has {', '.join(have) or 'only all'}")
     images = pictures_in(root / "images" / part)
     label_maps = [label_map_of(image, root / "labels" / part) for image in images]
     name, labels, id_table = read_labels(root / LABELS_FILE)

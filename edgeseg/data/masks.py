@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeseg.card import LabelSet
 from edgeseg.data.class_tables import ClassTable, find_table
-from edgeseg.data.dataset import Dataset, paired
+from edgeseg.data.dataset import Dataset, NoSplitError, paired
 from edgeseg.data.mask_files import GREYS, has_channels, read_mask
 from edgeseg.data.pairs import Pairs, find_pairs
 from edgeseg.data.split_names import split_named
@@ -42,7 +42,7 @@ def open_split(root: Path, split: str) -> Dataset:
     chosen = [pair for pair, own in zip(pairs.found, splits, strict=True) if split in (own, "all")]
     if not chosen:
         have = ", ".join(sorted({own for own in splits if own})) or "only all"
-        raise DataError(f"{root} has no split '{split}': it has {have}; `edgeseg data import` makes splits")
+        raise NoSplitError(f"{root} has no split '{split}': it has {have}; `edgeseg data import` makes splits")
     if pairs.alone:
         _LOG.warning("%s: %d files have no counterpart, such as %s", root, len(pairs.alone), pairs.alone[0].name)
     table = table_of(root, pairs)

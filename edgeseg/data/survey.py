@@ -47,3 +47,13 @@ def oddities(dataset: Dataset, counts: Counts) -> tuple[str, ...]:
     if ignored > MUCH_IGNORED:
         told.append(f"{where} ignores {100 * ignored:.0f} % of its pixels (id {labels.ignore_index})")
     return tuple(told)
+
+
+def class_weights(counts: npt.NDArray[np.integer]) -> tuple[float, ...]:
+    """Returns 1 / ln(1.1 + frequency) of each class, scaled to mean 1 (Paszke et al., "ENet", 2016, section 5.2).
+
+    Args:
+        counts: Pixels of each class; not all 0.
+    """
+    weights = 1 / np.log(1.1 + counts / counts.sum())
+    return tuple(float(w) for w in weights / weights.mean())

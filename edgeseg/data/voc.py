@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg.card import LabelSet
-from edgeseg.data.dataset import Dataset, paired
+from edgeseg.data.dataset import Dataset, NoSplitError, paired
 from edgeseg.errors import DataError
 from edgeseg.files import read_text
 
@@ -38,7 +38,7 @@ def open_split(root: Path, split: str) -> Dataset:
     path = home / _LISTS / f"{split}.txt"
     if not path.is_file():
         have = sorted(p.stem for p in path.parent.glob("*.txt"))
-        raise DataError(f"PASCAL VOC in {home} has no split '{split}': it has {', '.join(have) or 'none'}")
+        raise NoSplitError(f"PASCAL VOC in {home} has no split '{split}': it has {', '.join(have) or 'none'}")
     names = read_text(path, "list of pictures").split()
     images = [home / "JPEGImages" / f"{name}.jpg" for name in names]
     label_maps = [home / "SegmentationClass" / f"{name}.png" for name in names]

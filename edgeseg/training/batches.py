@@ -85,13 +85,3 @@ class Batches:
     def _batch(self, samples: list[Sample]) -> tuple[Float32, npt.NDArray[np.int32]]:
         images = normalise(np.stack([rgb for rgb, _ in samples]), self._spec)
         return images, np.stack([labels for _, labels in samples]).astype(np.int32)
-
-
-def class_weights(counts: npt.NDArray[np.integer]) -> tuple[float, ...]:
-    """Returns 1 / ln(1.1 + frequency) of each class, scaled to mean 1 (Paszke et al., "ENet", 2016, section 5.2).
-
-    Args:
-        counts: Pixels of each class; not all 0.
-    """
-    weights = 1 / np.log(1.1 + counts / counts.sum())
-    return tuple(float(w) for w in weights / weights.mean())

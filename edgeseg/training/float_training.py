@@ -15,14 +15,14 @@ from edgeseg.architectures.registry import build_network, find_form
 from edgeseg.card import ModelCard, TrainingRecord
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
-from edgeseg.data.survey import Counts, count_ids, oddities
+from edgeseg.data.survey import Counts, class_weights, count_ids, oddities
 from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
 from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
 from edgeseg.losses import make_loss
 from edgeseg.scoring.evaluate import Evaluation, evaluate
 from edgeseg.training.batch_norm import measure_statistics
-from edgeseg.training.batches import Batches, Sample, class_weights
+from edgeseg.training.batches import Batches, Sample
 from edgeseg.training.budget import within
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.fit import fit

@@ -20,10 +20,10 @@ import pytest
 from edgeseg.card import ModelCard
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
+from edgeseg.data.survey import class_weights
 from edgeseg.errors import DataError, UsageError
 from edgeseg.keras_model import KerasSegmenter, load_model
 from edgeseg.metrics import confusion_matrix, miou
-from edgeseg.training.batches import class_weights
 from edgeseg.training.checkpoint import read_facts
 from edgeseg.training.float_training import train_float
 from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE, MODEL_FILE, describe
