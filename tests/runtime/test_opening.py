@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from tiny_models import colour_model, picture
 
+from edgeseg.card import LabelSet
+from edgeseg.card_json import to_json
 from edgeseg.errors import UsageError
+from edgeseg.image import write_image
 from edgeseg.runtime import segmenter as module
 from edgeseg.runtime.segmenter import Segmenter
 
@@ -49,14 +53,41 @@ def test_a_size_that_a_network_does_not_have(cli, tiny_model, tiny_dataset):
     assert "takes 48x64 and no other size, 64x64 was asked for" in message
 
 
-def test_a_tflite_file_of_any_size_takes_the_one_that_is_given():
+def any_size_model():
+    """The bytes of `colour_model` for pictures of any size."""
     model = schema.ModelT.InitFromPackedBuf(colour_model(), 0)
     for tensor in model.subgraphs[0].tensors:
         if list(tensor.shape[1:3]) == [32, 48]:
             tensor.shapeSignature = [1, -1, -1, tensor.shape[3]]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
-    content = bytes(builder.Output())
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--size", ("bench", "--runs", 1, "--seconds", 0, "--warmup", 0)),
+        ("--input-size", ("run", "--source", "picture.png", "--headless")),
+        ("--size", ("report", "--data", "four", "-o", "out")),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else value,
+)
+def test_commands_run_a_file_of_any_size_at_the_size_that_is_asked_for(cli, tmp_path, monkeypatch, flag, words):
+    monkeypatch.chdir(tmp_path)
+    Path("any.tflite").write_bytes(any_size_model())
+    write_image("picture.png", picture(np.zeros((20, 24), int)))
+    write_image("four/images/val/0.png", picture(np.zeros((20, 24), int)))
+    write_image("four/labels/val/0.png", np.zeros((20, 24), np.uint8))
+    Path("four/labels.json").write_text(to_json(LabelSet.from_names([f"class_{index}" for index in range(4)])))
+    command, *rest = words
+    assert "takes pictures of any size: say which" in cli(command, "any.tflite", *rest).error
+    done = cli(command, "any.tflite", *rest, flag, "20x24")
+    assert done.exit_code == 0, done.stderr
+
+
+def test_a_tflite_file_of_any_size_takes_the_one_that_is_given():
+    content = any_size_model()
     with pytest.raises(UsageError, match="takes pictures of any size: say which"):
         Segmenter(content)
     truth = np.repeat(np.repeat([[0, 1], [2, 3]], 10, 0), 12, 1)
