@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edgeseg.data.dataset import Dataset, NoSplitError
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.similar import NEARLY_EQUAL, near_pairs, picture_hash
-from edgeseg.data.survey import class_weights, oddities
+from edgeseg.data.survey import class_weights, oddities, shared_pictures
 from edgeseg.errors import DataError
 from edgeseg.files import file_digest
 
@@ -204,12 +204,11 @@ def _shared(seen: dict[str, _Seen]) -> list[str]:
             told.append(f"{len(twice)} pictures are in the {split} split more than once, such as {first.name}")
         if train is None or split == "train" or not one.files or not train.files:
             continue
-        known = dict(zip(digests["train"], train.files, strict=True))
-        exact = [(path, known[d]) for path, d in zip(one.files, digests[split], strict=True) if d in known]
-        if exact:
-            told.append(f"{len(exact)} pictures of {split} are in train, too, such as {exact[0][0]} and {exact[0][1]}")
+        same = shared_pictures(one.files, train.files)
+        if same:
+            first, other = next(iter(same.items()))
+            told.append(f"{len(same)} pictures of {split} are in train, too, such as {first} and {other}")
         pairs = near_pairs(np.stack(one.hashes), np.stack(train.hashes), NEARLY_EQUAL).tolist()
-        same = {path for path, _ in exact}
         near = {one.files[a]: train.files[b] for a, b in pairs if one.files[a] not in same}
         if near:
             first = next(iter(near))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError
+from edgeseg.files import file_digest
 from edgeseg.image import Uint8
 
 MUCH_IGNORED = 0.5
@@ -47,6 +49,17 @@ def oddities(dataset: Dataset, counts: Counts) -> tuple[str, ...]:
     if ignored > MUCH_IGNORED:
         told.append(f"{where} ignores {100 * ignored:.0f} % of its pixels (id {labels.ignore_index})")
     return tuple(told)
+
+
+def shared_pictures(files: Sequence[Path], others: Sequence[Path]) -> dict[Path, Path]:
+    """Returns which of `files` are, byte for byte, also among `others`, under another path.
+
+    Raises:
+        DataError: One cannot be read.
+    """
+    known = {file_digest(path): path for path in others}
+    found = {path: known.get(file_digest(path), path) for path in files}
+    return {path: other for path, other in found.items() if other.resolve() != path.resolve()}
 
 
 def class_weights(counts: npt.NDArray[np.integer]) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from edgeseg.architectures.registry import build_network, find_form
 from edgeseg.card import ModelCard, TrainingRecord
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
-from edgeseg.data.survey import Counts, class_weights, count_ids, oddities
+from edgeseg.data.survey import Counts, class_weights, count_ids, oddities, shared_pictures
 from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
 from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
@@ -229,6 +229,13 @@ def read_checked(train_set: Dataset, val_set: Dataset) -> tuple[list[Sample], Co
     for dataset, found in ((train_set, counts), (val_set, count_ids(val_set))):
         for oddity in oddities(dataset, found):
             _LOG.warning("%s", oddity)
+    shared = shared_pictures(val_set.images, train_set.images)
+    if shared:
+        first, other = next(iter(shared.items()))
+        _LOG.warning(
+            "%d pictures of %s are in %s, too, such as %s and %s: `edgeseg data check` tells more", len(shared),
+            val_set.split, train_set.split, first, other,
+        )  # fmt: skip
     return samples, counts[: train_set.labels.num_classes]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copyfile as copy_file
 from typing import Any
 
 import cv2
@@ -12,6 +13,7 @@ import pytest
 from exporters import put_json, put_png
 
 from edgeseg.data.check import check_set
+from edgeseg.data.layouts import open_dataset
 from edgeseg.image import Uint8, read_image, read_label_map, write_image
 
 
@@ -136,3 +138,14 @@ def test_it_is_quiet_on_camvid(test_data: Path) -> None:
     found = check_set(test_data / "camvid")
     assert found.warnings == ()
     assert found.suggestions[0].startswith("--size 352x480")
+
+
+def test_training_tells_of_pictures_that_val_shares_with_it(yard: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from edgeseg.training.float_training import read_checked
+
+    copy_file(yard / "images/train/5.png", yard / "images/val/13.png")
+    read_checked(open_dataset(yard, "train"), open_dataset(yard, "val"))
+    assert "1 pictures of val are in train, too, such as" in caplog.text
+    caplog.clear()
+    read_checked(open_dataset(yard, "train"), open_dataset(yard, "train"))
+    assert caplog.text == ""
