@@ -43,7 +43,7 @@ class RecipeRow:
     calibrated: bool = False
     trained: bool = False
     refinements: tuple[str, ...] = ()
-    lowest_agreement: float = 0.9
+    lowest_agreement: float = 0.98
 
     @property
     def is_integer(self) -> bool:

@@ -14,7 +14,9 @@ def command(
     threads: Annotated[int, typer.Option("--threads", metavar="N", help="CPU threads for inference.")] = 1,
     delegate: Annotated[
         str | None,
-        typer.Option("--delegate", metavar="NAME|PATH", help="edgetpu[:usb|:pci|:N], xnnpack, none, or an .so."),
+        typer.Option(
+            "--delegate", metavar="NAME|PATH", help="edgetpu[:usb|:pci|:N], xnnpack, none, reference, an .so."
+        ),
     ] = None,
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Input size of networks that take any.")

@@ -38,7 +38,9 @@ def command(
     float32: Annotated[bool, typer.Option("--float32", help="No quantization.")] = False,
     calibration: Annotated[
         str | None,
-        typer.Option(help="Folder, glob, manifest, or 'synthetic'; the model's own data set's if not given."),
+        typer.Option(
+            help="Folder, glob, manifest, 'synthetic', 'distilled' (no data); the model's own set's if not given."
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of a manifest's files, or of --qat's data set.")] = None,
     images: Annotated[int, typer.Option(min=1, help="Use at most so many calibration pictures.")] = 100,
@@ -92,7 +94,8 @@ def command(
         )  # fmt: skip
     console.print(
         f"{done.file}: {recipe.name}, {len(done.content) / 1e6:.2f} MB, agrees with the Keras network on "
-        f"{done.agreement:.2%} of the pixels of {done.agreement_on}",
+        f"{done.agreement:.2%} of the pixels of {done.agreement_on} (least: {done.agreements.weakest}; "
+        f"reference kernels {done.agreements.of_kernels:.2%})",
         soft_wrap=True,
         markup=False,
     )
@@ -109,6 +112,9 @@ def command(
             "bytes": len(done.content),
             "agreement": done.card.agreement,
             "agreement_on": asdict(done.card.agreement_on) if done.card.agreement_on else None,
+            "agreement_by_class": dict(done.agreements.by_class),
+            "agreement_by_quadrant": dict(done.agreements.by_quadrant),
+            "agreement_of_kernels": done.agreements.of_kernels,
             "warnings": list(done.warnings),
             "unmapped": unmapped,
         },

@@ -22,7 +22,9 @@ def command(
     split: Annotated[str, typer.Option(help="Split to score.")] = "val",
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads for inference; 1 if not given.", min=1)] = None,
-    delegate: Annotated[str | None, typer.Option(help="edgetpu, xnnpack, none, or a library's path.")] = None,
+    delegate: Annotated[
+        str | None, typer.Option(help="edgetpu, xnnpack, none, reference, or a library's path.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Input size, height x width, of a network that takes any.")] = None,
     limit: Annotated[int | None, typer.Option(help="Score only so many pictures, evenly spread.", min=1)] = None,
     labels: Annotated[str | None, typer.Option(help="Class names of a file without a card: a file, or voc ...")] = None,

@@ -25,7 +25,9 @@ def command(
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
     limit: Annotated[int | None, typer.Option(help="Score only so many pictures, evenly spread.", min=1)] = None,
     threads: Annotated[int, typer.Option(help="CPU threads for inference.", min=1)] = 1,
-    delegate: Annotated[str | None, typer.Option(help="edgetpu, xnnpack, none, or a library's path.")] = None,
+    delegate: Annotated[
+        str | None, typer.Option(help="edgetpu, xnnpack, none, reference, or a library's path.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Input size, height x width, of networks that take any.")] = None,
     labels: Annotated[str | None, typer.Option(help="Class names of files without a card: a file, or voc ...")] = None,
     examples: Annotated[int, typer.Option(help="Pictures to show.", min=0)] = 3,

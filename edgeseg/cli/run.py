@@ -72,7 +72,9 @@ def command(
     ] = None,
     delegate: Annotated[
         str | None,
-        typer.Option("--delegate", metavar="NAME|PATH", help="edgetpu[:usb|:pci|:N], xnnpack, none, or an .so."),
+        typer.Option(
+            "--delegate", metavar="NAME|PATH", help="edgetpu[:usb|:pci|:N], xnnpack, none, reference, an .so."
+        ),
     ] = None,
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Frame size to ask a camera for; of raw frames.")

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.card import InputSpec, LabelSet, ModelCard, OutputKind, PerChannel, Recipe, Target
+from edgeseg.conversion.agreement import LEAST_KERNEL_AGREEMENT
 from edgeseg.conversion.converter import Advance
+from edgeseg.conversion.distilled import count_of, distilled_pictures
 from edgeseg.conversion.network import Conversion, Notify, Training, convert_network, trained_on
 from edgeseg.conversion.pictures import CALIBRATION_IMAGES, Pictures, divide, divide_arrays
 from edgeseg.conversion.qat import QatData, QatOptions
+from edgeseg.conversion.surgery import for_converter
 from edgeseg.data.calibration import CalibrationSet, lists_files, open_calibration
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import ConversionError, UsageError
@@ -61,8 +64,9 @@ def convert(
         recipe: A name of `edgeseg.recipes.RECIPES`.
         out: File to write, or a folder, where it gets its own name.
         calibration: Pictures like those that the camera will see: a folder, a glob, a manifest, "synthetic", or arrays
-            (H, W, 3) uint8 blue-green-red. They set ranges, and agreement is measured on some kept apart. None takes
-            synthetic ones, for recipes that do not calibrate and for networks trained on such.
+            (H, W, 3) uint8 blue-green-red; or "distilled": made of the network's own statistics. They set ranges, and
+            agreement is measured on some kept apart. None takes synthetic ones, for recipes that do not calibrate and
+            for networks trained on such.
         data: Folder that a manifest's file names are relative to; for int8_qat the data set to train on (splits
             "train" and "val"), whose training pictures also calibrate if no others are named.
         images: Calibrate on at most so many pictures.
@@ -115,6 +119,10 @@ def convert(
         chosen = training.data.train_set
         found = CalibrationSet(record_source=f"{chosen.name}/{chosen.split}", files=chosen.images)
         pictures = divide(found, images)
+    elif isinstance(calibration, str) and (count := count_of(calibration)) is not None:
+        seen = for_converter(network, card, spec, wanted) if card.architecture else network
+        made = distilled_pictures(seen, spec, min(count, images), advance)
+        pictures = replace(divide_arrays(made, calibration), synthetic=True, distilled=True)
     else:
         pictures = open_pictures(card, recipe, calibration, data=data, images=images, spec=spec)
     if out is not None and not Path(out).is_dir():
@@ -132,7 +140,10 @@ def convert(
     )
     for line in done.warnings:
         notify(f"warning: {line}")
-    if done.agreement < row.lowest_agreement and not force:
+    kernels = done.agreements.of_kernels
+    if pictures.distilled:
+        notify("agreement on distilled pictures says little: score the file on real ones, `edgeseg eval`")
+    elif (done.agreement < row.lowest_agreement or kernels < LEAST_KERNEL_AGREEMENT) and not force:
         raise ConversionError(refusal(done, row.lowest_agreement))
     if out is None:
         return done
@@ -181,15 +192,26 @@ def _check_apart(out: Path, model: Any, calibration: Any, pictures: Pictures) ->
 
 def refusal(done: Conversion, lowest: float) -> str:
     """Says why a file that does not choose as its network is not written, and what to do."""
+    name = done.card.recipe.name
+    if done.agreement >= lowest:
+        return (
+            f"XNNPACK and the reference kernels choose alike on only {done.agreements.of_kernels:.2%} of the pixels of "
+            f"the {name} file, expected {LEAST_KERNEL_AGREEMENT:.0%} or more: devices would differ; `edgeseg explain` "
+            "tells the coarse layers; --force accepts it as it is"
+        )
     if done.warnings:
         remedy = done.warnings[0]
-    elif recipe_row(done.card.recipe.name).is_integer:
-        remedy = "calibrate on more pictures like those that it was trained on (--calibration), or use --int8-weights"
+    elif recipe_row(name).is_integer:
+        remedy = (
+            "calibrate on more pictures like those that it was trained on (--calibration), try --refine all, or use "
+            "--int8-weights"
+        )
     else:
         remedy = "the network is not what it seems: look at what it gives in Keras"
     return (
-        f"the {done.card.recipe.name} file chooses as the Keras network on only {done.agreement:.2%} of the pixels of "
-        f"{done.agreement_on}, expected {lowest:.0%} or more: {remedy}; --force accepts it as it is"
+        f"the {name} file chooses as the Keras network on only {done.agreement:.2%} of the pixels of "
+        f"{done.agreement_on}, expected {lowest:.0%} or more (least: {done.agreements.weakest}): {remedy}; "
+        "--force accepts it as it is"
     )
 
 

@@ -145,6 +145,12 @@ class _Problem:
             logs[self._is_fixed] = 0.0
         return {t: np.exp(logs[self._unknown[place]]) for t, place in self._places.items()}
 
+    def draw(self, rng: np.random.Generator, octaves: float) -> Gains:
+        """Returns gains drawn at random, 1 where any other would have to be looked after."""
+        free = ~self._is_fixed & (self._caps >= np.log(_LARGEST_GAIN))
+        logs = np.where(free, rng.uniform(-octaves, octaves, len(free)) * np.log(2), 0.0)
+        return {t: np.exp(logs[self._unknown[place]]) for t, place in self._places.items()}
+
     def _measures(self, logs: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], int, npt.NDArray[Any]]]:
         """Yields, for each tensor to be quantized, its unknowns, whether they grow it, and its channels' log ranges."""
         gains = {t: np.exp(logs[self._unknown[place]]) for t, place in self._places.items()}
@@ -272,3 +278,11 @@ def equalized_like(floating: bytes, content: bytes) -> bytes:
         return floating
     _apply(reference, gains)
     return reference.content()
+
+
+def scaled_apart(content: bytes, ranges: Ranges, rng: np.random.Generator, octaves: float = 6.0) -> Gains:
+    """Draws gains of 2^-octaves to 2^octaves that leave a float file's function as it is, to try quantization on.
+
+    Channels behind ReLU6 keep theirs.
+    """
+    return _Problem(content, ranges, per_tensor=False).draw(rng, octaves)

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach, detach
-from edgeseg.conversion.agreement import ChoicesOf
+from edgeseg.conversion.agreement import Agreement, ChoicesOf
 from edgeseg.conversion.converter import Advance, check_operators, run_converter
 from edgeseg.conversion.normalisation import doubt_about
 from edgeseg.conversion.pictures import Pictures
@@ -50,6 +50,7 @@ class Conversion:
         content: The file's bytes, card included.
         card: Its card.
         agreement: Fraction of pixels on which it chooses as its network, on `agreement_on`.
+        agreements: The same in all, by class, by quadrant, and of XNNPACK with the reference kernels.
         agreement_on: The pictures of that, in words.
         warnings: What is likely to be wrong, in words.
         file: Where it was written; None if nowhere.
@@ -58,6 +59,7 @@ class Conversion:
     content: bytes
     card: ModelCard
     agreement: float
+    agreements: Agreement
     agreement_on: str
     warnings: tuple[str, ...] = ()
     file: Path | None = None
@@ -130,14 +132,15 @@ def convert_network(
         if row.trained:
             graph = trained(graph, subject.reference, converted, pictures, training, advance or _silent, notify)
     choices = ChoicesOf(network, spec, pictures.unseen)
-    agreement = choices.agreement(attach(graph, converted))
-    converted = replace(converted, agreement=round(agreement, 6), agreement_on=pictures.record)
+    agreement = choices.compare(attach(graph, converted), card.labels)
+    converted = replace(converted, agreement=round(agreement.overall, 6), agreement_on=pictures.record)
     content = attach(graph, converted)  # which marks the graph, and tells its digest in the card
     converted = detach(content) or converted
     return Conversion(
         content=content,
         card=converted,
-        agreement=agreement,
+        agreement=agreement.overall,
+        agreements=agreement,
         agreement_on=pictures.description,
         warnings=doubts(model, converted, choices, pictures),
     )
@@ -204,7 +207,7 @@ def doubts(model: Any, card: ModelCard, choices: ChoicesOf, pictures: Pictures) 
     """Says what is likely to be wrong with a conversion that went through."""
     lines = []
     kind = trained_on(card)
-    if pictures.synthetic and kind != aerial.NAME:
+    if pictures.synthetic and not pictures.distilled and kind != aerial.NAME:
         lines.append(
             f"the pictures are synthetic, the network was trained on {kind}: name pictures of its own kind with "
             "--calibration, agreement on these says little"

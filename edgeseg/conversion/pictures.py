@@ -34,7 +34,8 @@ class Pictures:
         choosing: Tell whether a refinement helps.
         unseen: Tell what the finished file is worth.
         disjoint: Whether `choosing` and `unseen` have no picture of `calibration`; a single picture has to do for all.
-        synthetic: Whether they are rendered.
+        synthetic: Whether they are made, not taken.
+        distilled: Whether they are made of the network's own statistics.
         files: What they are read from.
     """
 
@@ -44,6 +45,7 @@ class Pictures:
     unseen: tuple[Uint8, ...]
     disjoint: bool
     synthetic: bool = False
+    distilled: bool = False
     files: tuple[Path, ...] = ()
 
     @property

@@ -1,6 +1,7 @@
 """What `--delegate` means, and loading it so that a bad library costs a message and not the process.
 
     none                       plain CPU kernels, XNNPACK off
+    reference                  the reference kernels: slow, and what others are compared with
     xnnpack                    XNNPACK or an error; without --delegate it is used where it works
     edgetpu[:usb|:pci|:N]      a Coral Edge TPU: the first, the first on USB or PCIe, or number N
     /path/lib.so[,key=value]   any external TFLite delegate with its options
@@ -31,7 +32,7 @@ class DelegateSpec:
     """A parsed `--delegate`.
 
     Attributes:
-        name: "auto", "none", "xnnpack", "edgetpu" or "external".
+        name: "auto", "none", "reference", "xnnpack", "edgetpu" or "external".
         library: The shared object of an external delegate.
         options: Its options, as (key, value).
     """
@@ -60,7 +61,7 @@ def parse_delegate(text: str | None) -> DelegateSpec:
     """
     if text is None:
         return DelegateSpec(name="auto")
-    if text in ("none", "xnnpack"):
+    if text in ("none", "reference", "xnnpack"):
         return DelegateSpec(name=text)
     kind, _, device = text.partition(":")
     if kind == "edgetpu":
@@ -70,7 +71,9 @@ def parse_delegate(text: str | None) -> DelegateSpec:
         return DelegateSpec(name="edgetpu", library=EDGETPU_LIBRARY, options=(("device", value),) if device else ())
     library, *pairs = text.split(",")
     if "/" not in library and not library.endswith(".so"):
-        raise UsageError(f"unknown delegate '{text}': expected edgetpu[:usb|:pci|:N], xnnpack, none or /path/lib.so")
+        raise UsageError(
+            f"unknown delegate '{text}': expected edgetpu[:usb|:pci|:N], xnnpack, none, reference or /path/lib.so"
+        )
     options = [pair.partition("=") for pair in pairs]
     for key, equals, _ in options:
         if not key or not equals:

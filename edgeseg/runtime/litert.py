@@ -135,13 +135,17 @@ def probe_packages() -> tuple[Package | None, list[str]]:
     return None, broken
 
 
+_RESOLVERS = {"none": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
+"""Which kernels run without a delegate."""
+
+
 class Interpreter:
     """One network, loaded and allocated; see `runtime.protocol.Network`.
 
     Args:
         content: The content of a `.tflite` file.
         options: How to open it.
-        spec: The delegate: "xnnpack", "none", or an external one.
+        spec: The delegate: "xnnpack", "none", "reference", or an external one.
         handle: The external one, from `load_delegate`.
 
     Raises:
@@ -155,8 +159,8 @@ class Interpreter:
         self.notices: tuple[str, ...] = ()
         module = find_package().module
         extra: dict[str, Any] = {}
-        if spec.name == "none":
-            extra["experimental_op_resolver_type"] = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        if spec.name in _RESOLVERS:
+            extra["experimental_op_resolver_type"] = getattr(module.OpResolverType, _RESOLVERS[spec.name])
         if handle is not None:
             extra["experimental_delegates"] = [handle]
         with captured_stderr() as log:

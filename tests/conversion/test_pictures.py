@@ -77,3 +77,13 @@ def test_arrays_that_are_no_pictures_are_refused() -> None:
         divide_arrays([])
     with pytest.raises(UsageError, match=r"calibration picture 0 is float64 .*expected uint8"):
         divide_arrays([np.zeros((4, 4, 3))])
+
+
+def test_agreement_by_class_and_quadrant() -> None:
+    """Of a file that is its network but for one class in one quadrant."""
+    from edgeseg.conversion.agreement import _quarters
+
+    hit = np.ones((4, 6), bool)
+    hit[:2, 3:] = False
+    assert [float(part.mean()) for part in _quarters(hit)] == [1, 0, 1, 1]
+    assert [part.shape for part in _quarters(np.ones((1, 1), bool))] == [(1, 1)] * 4

@@ -1,0 +1,206 @@
+"""Post-training quantization head to head: TensorFlow's converter alone, ai-edge-quantizer, and edgeseg.
+
+    python benchmarks/int8_peers.py models/camvid --calibration camvid-train --data camvid/ --peer venv/bin/python
+    python benchmarks/int8_peers.py models/camvid ... --apart    # channels scaled apart first, function unchanged
+
+One network, the same calibration pictures, the same validation pictures (`--every` N-th). Prints a Markdown table:
+mIoU, its drop from the float file, and the share of pixels on which a file chooses as the float file does.
+
+ai-edge-quantizer pins other versions than edgeseg's: give the Python of an environment of its own (`python -m venv v;
+v/bin/pip install ai-edge-quantizer`). Its static int8 recipes are run: min-max, MSE and OCTAV.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseg.card import ModelCard, Recipe
+from edgeseg.card_file import attach
+from edgeseg.conversion.converter import run_converter, run_file
+from edgeseg.conversion.equalize import Gains, channel_ranges, scaled_apart
+from edgeseg.conversion.integer_file import BIAS, IntegerFile
+from edgeseg.conversion.network import convert_network
+from edgeseg.conversion.pictures import Pictures, divide
+from edgeseg.conversion.ptq import span_input_range
+from edgeseg.conversion.surgery import for_converter
+from edgeseg.data.calibration import open_calibration
+from edgeseg.data.layouts import open_dataset
+from edgeseg.errors import EdgesegError
+from edgeseg.float_model import open_float_model
+from edgeseg.image import Uint8, fit, normalise
+from edgeseg.metrics import confusion_matrix, miou
+from edgeseg.recipes import REFINEMENTS
+from edgeseg.runtime.segmenter import Segmenter
+
+PEER = """
+import sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_quantizer import algorithm_manager, quantizer, recipe
+
+graph, pictures, out = sys.argv[1:]
+images = np.load(pictures)
+(key, signature), = Interpreter(model_path=graph).get_signature_list().items()
+(name,) = signature["inputs"]
+for algorithm in ("MIN_MAX_UNIFORM_QUANT", "MSE", "OCTAV"):
+    try:
+        peer = quantizer.Quantizer(graph, recipe.static_wi8_ai8(getattr(algorithm_manager.AlgorithmName, algorithm)))
+        seen = peer.calibrate({key: [{name: image[None]} for image in images]}, num_threads=2)
+        peer.quantize(seen).export_model(f"{out}/{algorithm}.tflite", overwrite=True)
+    except Exception as error:
+        print(f"{algorithm}: {type(error).__name__}: {str(error).splitlines()[0]}")
+"""
+PEER_NAMES = {"MIN_MAX_UNIFORM_QUANT": "min-max", "MSE": "MSE", "OCTAV": "OCTAV"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One network to quantize.
+
+    Attributes:
+        network: Under tf_keras, batch 1.
+        card: Its card.
+        floating: Its float32 file.
+        tensors: Calibration pictures, fitted to the input.
+        pictures: The same and those that edgeseg chooses refinements by.
+    """
+
+    network: Any
+    card: ModelCard
+    floating: bytes
+    tensors: list[Uint8]
+    pictures: Pictures
+
+
+def opened(options: argparse.Namespace) -> Subject:
+    """Opens the network and the pictures; scales channels apart if that is asked for."""
+    model, card, _ = open_float_model(options.model)
+    network = for_converter(model, card, card.input, Recipe(name="float32"))
+    pictures = divide(open_calibration(options.calibration, data=options.data), options.images)
+    tensors = [fit(image, card.input) for image in pictures.calibration]
+    span_input_range(tensors)
+    floating = run_converter(network, Recipe(name="float32"), card.input, [])
+    if options.apart:
+        file = IntegerFile(floating)
+        outputs = [tensor for op in file.operators for tensor in op.outputs]
+        images = [normalise(tensor, card.input) for tensor in tensors[::5]]
+        ranges = channel_ranges(file, outputs, run_file, images)
+        scale_layers(network, file, scaled_apart(floating, ranges, np.random.default_rng(0)))
+        floating = run_converter(network, Recipe(name="float32"), card.input, [])
+    return Subject(network=network, card=card, floating=floating, tensors=tensors, pictures=pictures)
+
+
+def scale_layers(network: Any, file: IntegerFile, gains: Gains) -> None:
+    """Gives the layers of a Keras network the gains of its float file, through their batch normalisations."""
+    kernels = {n: (op, file.weights(n)) for n, op in enumerate(file.operators) if op.name in BIAS}
+    one = np.ones(1)
+    for layer in network.layers:
+        if type(layer).__name__ not in ("Conv2D", "DepthwiseConv2D"):
+            continue
+        depthwise = type(layer).__name__ == "DepthwiseConv2D"
+        kernel, *bias = layer.get_weights()
+        follower = layer.outbound_nodes[0].outbound_layer if layer.outbound_nodes else None
+        norm = follower if type(follower).__name__ == "BatchNormalization" else None
+        folded = kernel[..., 0][None] if depthwise else kernel.transpose(3, 0, 1, 2)
+        if norm is not None:
+            gamma, beta, mean, variance = norm.get_weights()
+            by_channel = gamma / np.sqrt(variance + norm.epsilon)
+            folded = folded * (by_channel if depthwise else by_channel[:, None, None, None])
+        found = [n for n, (_, k) in kernels.items() if k.shape == folded.shape and np.allclose(k, folded, atol=1e-4)]
+        if len(found) != 1:
+            raise SystemExit(f"{layer.name} is {len(found)} operators of the float file, expected 1")
+        op, _ = kernels.pop(found[0])
+        given, wanted = gains.get(op.inputs[BIAS[op.name][0]], one), gains.get(op.outputs[0], one)
+        divided = kernel / (given[:, None] if len(given) > 1 else given)
+        if norm is not None:
+            layer.set_weights([divided])
+            norm.set_weights([gamma * wanted, beta * wanted, mean, variance])
+        else:
+            layer.set_weights([divided * wanted, *(b * wanted for b in bias)])
+
+
+def files_of(subject: Subject, options: argparse.Namespace) -> Iterator[tuple[str, bytes, ModelCard]]:
+    """Yields a name, a file without a card, and the card it is to be read by."""
+    spec, card = subject.card.input, replace(subject.card, scores=())
+    plain, integer = (replace(card, recipe=Recipe(name=name)) for name in ("float32", "int8_ptq"))
+    yield "float32", subject.floating, plain
+    yield "TensorFlow's converter", run_converter(subject.network, integer.recipe, spec, subject.tensors), integer
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        for name in peer_files(subject, place, options.peer):
+            yield f"ai-edge-quantizer, {PEER_NAMES[name]}", (place / f"{name}.tflite").read_bytes(), plain
+    ours = {"edgeseg": None, **({"edgeseg, --refine all": REFINEMENTS} if options.all else {})}
+    for name, refinements in ours.items():
+        done = convert_network(
+            subject.network, replace(card, architecture=""), integer.recipe, subject.pictures, refinements=refinements,
+            notify=lambda line: print(f"  {line}", flush=True),
+        )  # fmt: skip
+        yield name, done.content, integer
+
+
+def peer_files(subject: Subject, place: Path, python: Path | None) -> list[str]:
+    """Lets ai-edge-quantizer write its files into a folder; returns their names."""
+    if python is None:
+        print("ai-edge-quantizer is left out: name the Python of its environment with --peer")
+        return []
+    (place / "float.tflite").write_bytes(subject.floating)
+    np.save(place / "pictures.npy", np.stack([normalise(tensor, subject.card.input) for tensor in subject.tensors]))
+    command = [python, "-c", PEER, place / "float.tflite", place / "pictures.npy", place]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    written = [name for name in PEER_NAMES if (place / f"{name}.tflite").exists()]
+    if done.returncode or len(written) < len(PEER_NAMES):
+        print("ai-edge-quantizer:", (done.stdout.strip() or done.stderr.strip())[-500:])
+    return written
+
+
+def scored(content: bytes, samples: list[Any], num_classes: int) -> tuple[float, list[Any]]:
+    """Returns a file's mIoU and its choices at the logits' resolution."""
+    segmenter = Segmenter(content)
+    counts, chosen = np.zeros((num_classes, num_classes), np.int64), []
+    for image, labels in samples:
+        counts += confusion_matrix(labels, segmenter.segment(image), num_classes)
+        chosen.append(segmenter.coarse_label_map(image).copy())
+    return float(miou(counts)), chosen
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--calibration", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--peer", type=Path)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--apart", action="store_true")
+    parser.add_argument("--all", action="store_true", help="edgeseg with adaptive rounding, too: minutes more")
+    options = parser.parse_args()
+    subject = opened(options)
+    dataset = open_dataset(options.data, "val")
+    samples = [dataset.load(n) for n in range(0, len(dataset), options.every)]
+    rows: list[str] = []
+    first: tuple[float, list[Any]] | None = None
+    for name, content, card in files_of(subject, options):
+        try:
+            score, chosen = scored(attach(content, card), samples, dataset.labels.num_classes)
+        except EdgesegError as error:
+            rows.append(f"| {name} | {str(error).splitlines()[0]} | | |")
+            continue
+        first = first or (score, chosen)
+        same = np.mean([np.mean(a == b) for a, b in zip(chosen, first[1], strict=True)])
+        rows.append(f"| {name} | {score:.4f} | {100 * (first[0] - score):+.2f} | {same:.2%} |")
+        print(rows[-1], flush=True)
+    print(f"\n{options.model}, {len(subject.tensors)} calibration pictures, {len(samples)} of {dataset.split}\n")
+    print("\n".join(["| file | mIoU | points lost | agreement |", "|---|---|---|---|", *rows]))
+
+
+if __name__ == "__main__":
+    main()
