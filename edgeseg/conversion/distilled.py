@@ -26,7 +26,7 @@ import tf_keras
 
 NAME = "distilled"
 """What `--calibration` calls them; ":COUNT" behind it says how many."""
-COUNT = 12
+COUNT = 8
 _BATCH = 2
 _STEPS = 80
 _RATE = 8.0

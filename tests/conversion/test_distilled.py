@@ -55,11 +55,11 @@ def test_they_bring_the_statistics_about() -> None:
 
 
 def test_how_many() -> None:
-    assert count_of("distilled") == 12
+    assert count_of("distilled") == 8
     assert count_of("distilled:4") == 4
     assert count_of("synthetic:4") is None
     with pytest.raises(
-        UsageError, match="calibration distilled:x: expected a number of pictures, such as distilled:12"
+        UsageError, match="calibration distilled:x: expected a number of pictures, such as distilled:8"
     ):
         count_of("distilled:x")
 
