@@ -58,9 +58,7 @@ def test_how_many() -> None:
     assert count_of("distilled") == 8
     assert count_of("distilled:4") == 4
     assert count_of("synthetic:4") is None
-    with pytest.raises(
-        UsageError, match="calibration distilled:x: expected a number of pictures, such as distilled:8"
-    ):
+    with pytest.raises(UsageError, match="calibration distilled:x: expected a number of pictures, such as distilled:8"):
         count_of("distilled:x")
 
 
