@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from edgeseg.image import Float32, Uint8, read_image
+from edgeseg.arrays import Float32, Uint8
+from edgeseg.image import read_image
 from edgeseg.refine.crf import CrfParams, refine
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import ModelCard, Recipe
 from edgeseg.card_file import attach
 from edgeseg.conversion.converter import run_converter, run_file
@@ -35,7 +36,7 @@ from edgeseg.data.calibration import open_calibration
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import EdgesegError
 from edgeseg.float_model import open_float_model
-from edgeseg.image import Uint8, fit, normalise
+from edgeseg.image import fit, normalise
 from edgeseg.metrics import confusion_matrix, miou
 from edgeseg.recipes import REFINEMENTS
 from edgeseg.runtime.segmenter import Segmenter

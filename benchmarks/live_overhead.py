@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeseg.image import Uint8
+from edgeseg.arrays import Uint8
 from edgeseg.live.options import RunOptions
 from edgeseg.live.outputs import Output
 from edgeseg.live.outputs.browser import BrowserView

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import SourceError
-from edgeseg.image import Uint8
 from edgeseg.live.options import RunOptions
 from edgeseg.live.outputs import Output
 from edgeseg.live.packet import Packet

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8, check_size
 from edgeseg.card import InputSpec, OutputKind
 from edgeseg.errors import UsageError
-from edgeseg.image import Float32, Uint8, check_size, resize_label_map
+from edgeseg.image import resize_label_map
 from edgeseg.postprocess import Argmax, binary_label_map, checked_out, label_map, probabilities
 
 

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from edgeseg.architectures.network import NetworkSpec
 from edgeseg.architectures.registry import build_network, check_network
+from edgeseg.arrays import Float32
 from edgeseg.card import InputSpec, LabelSet, ModelCard
 from edgeseg.card_file import read_model, write_model
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.files import write_bytes
 from edgeseg.foreign import own_normalisation
-from edgeseg.image import Float32
 from edgeseg.other_formats import unloadable
 from edgeseg.runtime.protocol import OpenOptions, Origin, TensorInfo, Wanted
 from edgeseg.runtime.segmenter import Segmenter

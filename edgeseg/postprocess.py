@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8, check_size, filled
 from edgeseg.errors import UsageError
-from edgeseg.image import Float32, Uint8, check_size, filled
 
 _WEIGHT_BITS = 11  # 8-bit logits times two weights of 11 bits stay inside int32
 _CHUNK = 1 << 14  # pixels interpolated at once: their logits stay in the second-level cache

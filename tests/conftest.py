@@ -33,7 +33,8 @@ from foreign_packages import install  # noqa: F401  (a fixture)
 from meadow import meadow, meadow_folder, small_card  # noqa: F401  (fixtures)
 from painting import TINY_LABELS, make_photo, make_photo_labels
 
-from edgeseg.image import Uint8, write_image
+from edgeseg.arrays import Uint8
+from edgeseg.image import write_image
 
 if os.environ.get("PYTEST_XDIST_WORKER"):
     cv2.setNumThreads(1)

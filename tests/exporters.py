@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from edgeseg.image import Uint8, write_image
+from edgeseg.arrays import Uint8
+from edgeseg.image import write_image
 
 FINE = 4
 VOID = 255

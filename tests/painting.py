@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import LabelSet
-from edgeseg.image import Uint8
 
 TINY_LABELS = LabelSet(names=("sky", "field", "other"), colors=((70, 130, 180), (107, 142, 35), (128, 64, 128)))
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import tf_keras
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec, Recipe
 from edgeseg.conversion.converter import run_converter, run_file
 from edgeseg.conversion.equalize import channel_ranges
 from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.conversion.ptq import span_input_range
 from edgeseg.conversion.twins import Ranges
-from edgeseg.image import Float32, Uint8, normalise
+from edgeseg.image import normalise
 
 SPEC = InputSpec(height=32, width=48)
 

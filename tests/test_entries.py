@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from tiny_models import colour_model, picture
 
+from edgeseg.arrays import filled
 from edgeseg.card import InputSpec, LabelSet
 from edgeseg.errors import DataError, OutputError, UsageError
-from edgeseg.image import colorize, content_size, filled, fit, normalise, resize_label_map, write_image
+from edgeseg.image import colorize, content_size, fit, normalise, resize_label_map, write_image
 from edgeseg.live.overlay import Overlay
 from edgeseg.metrics import boundary_f, class_iou, confusion_matrix
 from edgeseg.postprocess import Argmax, binary_label_map, label_map, probabilities

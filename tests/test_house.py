@@ -18,10 +18,10 @@ MOST_PARAMETERS = 8
 
 # What is still larger, and may only shrink: {"file:function": lines}. A new entry is no way out.
 FILES: dict[str, int] = {
-    "card.py": 320, "conversion/thaw_shapes.py": 302, "image.py": 361,
-    "tflite/edgetpu/rules.py": 332, "thawed_layers.py": 325,
+    "card.py": 320, "conversion/thaw_shapes.py": 302,
+    "thawed_layers.py": 325,
 }  # fmt: skip
-FUNCTIONS = {"tflite/summary.py:summarize_graph": 63}
+FUNCTIONS: dict[str, int] = {}
 
 
 def sources() -> list[Path]:

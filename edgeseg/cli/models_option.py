@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeseg.image import Float32, Uint8
+    from edgeseg.arrays import Float32, Uint8
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.signature import Preprocessing
 

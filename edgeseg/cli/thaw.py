@@ -12,8 +12,8 @@ from edgeseg.cli.output import JsonOption, console, emit
 from edgeseg.errors import ModelFileError, UsageError
 
 if TYPE_CHECKING:
+    from edgeseg.arrays import Uint8
     from edgeseg.conversion.thaw_agreement import Agreement
-    from edgeseg.image import Uint8
 
 
 def command(

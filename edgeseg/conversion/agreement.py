@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, LabelSet
 from edgeseg.errors import ConversionError
 from edgeseg.foreign import normalisation_text
-from edgeseg.image import Uint8
 from edgeseg.keras_model import KerasSegmenter
 from edgeseg.runtime.segmenter import Segmenter
 

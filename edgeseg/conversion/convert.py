@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, LabelSet, ModelCard, OutputKind, PerChannel, Recipe, Target
 from edgeseg.conversion.agreement import LEAST_KERNEL_AGREEMENT
 from edgeseg.conversion.converter import Advance
@@ -26,7 +27,6 @@ from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import ConversionError, UsageError
 from edgeseg.files import check_apart, check_writable, write_bytes
 from edgeseg.float_model import open_float_model
-from edgeseg.image import Uint8
 from edgeseg.recipes import recipe_row, refinements_of
 from edgeseg.synth import aerial
 from edgeseg.zoo import resolve

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec, Recipe
 from edgeseg.conversion.ptq import representative
 from edgeseg.errors import ConversionError
-from edgeseg.image import Float32, Uint8
 from edgeseg.recipes import recipe_row
 from edgeseg.runtime.protocol import OpenOptions
 from edgeseg.runtime.quiet import captured_output, telling

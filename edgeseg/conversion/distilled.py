@@ -16,9 +16,9 @@ import cv2
 import keras
 import numpy as np
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
 from edgeseg.errors import UsageError
-from edgeseg.image import Float32, Uint8
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import tensorflow as tf

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32
 from edgeseg.conversion.integer_file import BIAS, IntegerFile
 from edgeseg.conversion.twins import Ranges, twin_tensors
-from edgeseg.image import Float32
 from edgeseg.tflite.graph import Operator, parse_graph
 
 Gains = dict[int, npt.NDArray[np.float64]]

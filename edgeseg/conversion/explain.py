@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import graph_of, read_model
 from edgeseg.conversion.agreement import ChoicesOf
@@ -17,7 +18,7 @@ from edgeseg.conversion.noise import LayerNoise, layer_noise
 from edgeseg.conversion.surgery import for_converter
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.float_model import open_float_model
-from edgeseg.image import Uint8, fit
+from edgeseg.image import fit
 from edgeseg.recipes import recipe_row
 from edgeseg.zoo import resolve
 

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from edgeseg.arrays import Float32
 from edgeseg.conversion.integer_file import BIAS, IntegerFile
 from edgeseg.conversion.operators import apply_operator, check_known
 from edgeseg.errors import ConversionError
-from edgeseg.image import Float32
 from edgeseg.tflite.graph import Operator, parse_graph
 from edgeseg.tflite.records import Tensor
 

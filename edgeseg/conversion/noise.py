@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
 from edgeseg.conversion.converter import Advance, run_file
 from edgeseg.conversion.equalize import equalized_like
@@ -23,7 +24,7 @@ from edgeseg.conversion.integer_file import IntegerFile, Scale
 from edgeseg.conversion.ptq import stored_inputs
 from edgeseg.conversion.tuning import matching_convolutions
 from edgeseg.errors import ConversionError
-from edgeseg.image import Float32, Uint8, normalise
+from edgeseg.image import normalise
 
 POOR = 20.0
 """Decibels below which a layer's noise shows in label maps: an error of a tenth of the values."""

@@ -14,9 +14,10 @@ import keras
 import numpy as np
 import tf_keras
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec, PerChannel, per_channel_text
 from edgeseg.foreign import normalisation_text
-from edgeseg.image import Float32, Uint8, fit, normalise
+from edgeseg.image import fit, normalise
 
 _IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _CAFFE = (123.68, 116.779, 103.939)

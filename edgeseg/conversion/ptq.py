@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
 from edgeseg.errors import DataError
 from edgeseg.files import digest
-from edgeseg.image import Float32, Uint8, normalise
+from edgeseg.image import normalise
 from edgeseg.runtime.protocol import OpenOptions
 from edgeseg.runtime.registry import open_network
 from edgeseg.runtime.signature import input_table

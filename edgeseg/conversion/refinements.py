@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec
 from edgeseg.conversion.converter import Advance, run_file
 from edgeseg.conversion.equalize import channel_ranges, equalized
@@ -15,7 +16,7 @@ from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.conversion.rounding import round_adaptively
 from edgeseg.conversion.tuning import RANGE_IMAGES, spaced, tune_biases, tune_logits, tune_ranges
 from edgeseg.conversion.twins import requantized
-from edgeseg.image import Uint8, normalise
+from edgeseg.image import normalise
 
 
 @dataclass(frozen=True, kw_only=True)

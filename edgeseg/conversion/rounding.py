@@ -18,13 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
 from edgeseg.conversion.fake_quant import channels_last, file_layout
 from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.conversion.ptq import stored_inputs
 from edgeseg.conversion.tuning import Advance, Run, spaced
 from edgeseg.conversion.twins import twin_tensors
-from edgeseg.image import Float32, Uint8, normalise
+from edgeseg.image import normalise
 from edgeseg.refine.blas import one_blas_thread
 from edgeseg.tflite.graph import Operator, parse_graph
 

@@ -17,13 +17,13 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import ModelCard, Recipe
 from edgeseg.card_file import read_model
 from edgeseg.conversion import thaw_pointwise, thaw_shapes, thaw_weights
 from edgeseg.conversion.thaw_agreement import picture
 from edgeseg.conversion.thaw_graph import INTEGERS, Thawing
 from edgeseg.errors import ConversionError, UsageError
-from edgeseg.image import Uint8
 from edgeseg.keras_model import measure_norms
 from edgeseg.tflite.graph import Subgraph, Tensor, read_graph
 

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import UsageError
-from edgeseg.image import Uint8
 from edgeseg.runtime.protocol import OpenOptions, TensorInfo
 from edgeseg.runtime.registry import open_network
 from edgeseg.tflite.graph import read_graph

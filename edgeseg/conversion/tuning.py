@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
 from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
 from edgeseg.conversion.ptq import stored_inputs
-from edgeseg.image import Float32, Uint8, normalise
+from edgeseg.image import normalise
 
 RANGE_IMAGES = 20
 BIAS_IMAGES = 10

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgeseg.arrays import Float32
 from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
-from edgeseg.image import Float32
 
 Ranges = dict[int, Float32]
 """The least and the largest value of each channel of a tensor, (2, channels), by the tensor's number."""

@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeseg.arrays import Uint8
 from edgeseg.data.dataset import check_folder
 from edgeseg.data.folder import pictures_in
 from edgeseg.errors import DataError, quoted, unknown_name
 from edgeseg.files import digest, file_digest, read_json
-from edgeseg.image import IMAGE_SUFFIXES, Uint8, read_image
+from edgeseg.image import IMAGE_SUFFIXES, read_image
 from edgeseg.synth import aerial
 
 DEFAULT = "synthetic-aerial"

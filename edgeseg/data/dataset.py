@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import LabelSet
 from edgeseg.data.mask_files import Colour, read_colour_map
 from edgeseg.errors import DataError
-from edgeseg.image import Uint8, read_image, read_label_map
+from edgeseg.image import read_image, read_label_map
 
 
 class NoSplitError(DataError):

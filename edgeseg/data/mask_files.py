@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import DataError
-from edgeseg.image import Uint8
 
 Colour = tuple[int, int, int]
 UNKNOWN = -1

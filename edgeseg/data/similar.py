@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.image import Uint8
+from edgeseg.arrays import Uint8
 
 BITS = 256
 SAME_SCENE = 40

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Uint8
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError
 from edgeseg.files import file_digest
-from edgeseg.image import Uint8
 
 MUCH_IGNORED = 0.5
 """A larger share of ignored pixels is told."""

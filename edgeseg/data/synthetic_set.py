@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 
 import cv2
 
+from edgeseg.arrays import Uint8
 from edgeseg.data.class_tables import LABELS_FILE
 from edgeseg.data.folder import labels_json
 from edgeseg.errors import DataError, OutputError, quoted
 from edgeseg.files import ensure_folder, read_json, replacing, write_json
-from edgeseg.image import Uint8, read_image, read_label_map, write_image
+from edgeseg.image import read_image, read_label_map, write_image
 from edgeseg.synth import aerial
 
 RECORD_FILE = "synthetic.json"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.arrays import check_label_map
 from edgeseg.card import LabelSet
-from edgeseg.image import check_label_map
 from edgeseg.live.free_space import FreeSpaceFinder
 from edgeseg.live.outputs.base import Event
 from edgeseg.live.packet import Packet

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import DelegateError
-from edgeseg.image import Uint8
 from edgeseg.live.inference import Inference, TakenOver, Wiring
 from edgeseg.live.packet import Packet
 from edgeseg.runtime.segmenter import Segmenter

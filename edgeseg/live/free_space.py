@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Uint8, check_label_map, check_size
 from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError, unknown_name
-from edgeseg.image import Uint8, check_label_map, check_size, resize_label_map
+from edgeseg.image import resize_label_map
 from edgeseg.live.packet import Packet
 
 LONGEST_SIDE = 256

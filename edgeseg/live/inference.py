@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from edgeseg.image import Uint8
+from edgeseg.arrays import Uint8
 from edgeseg.live.masks import MaskMaker
 from edgeseg.live.packet import Handoff, Packet
 from edgeseg.live.timing import StageTimes

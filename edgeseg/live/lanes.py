@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from queue import Empty, SimpleQueue
 
-from edgeseg.image import Uint8
+from edgeseg.arrays import Uint8
 from edgeseg.live.inference import TICK, Inference, Wiring
 from edgeseg.live.packet import Packet
 from edgeseg.runtime.segmenter import Segmenter

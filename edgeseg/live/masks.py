@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgeseg.image import Float32, Uint8
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.live.packet import Packet
 from edgeseg.runtime.segmenter import Segmenter
 

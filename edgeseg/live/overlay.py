@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Uint8, check_label_map, check_picture, filled
 from edgeseg.card import LabelSet
-from edgeseg.image import Uint8, check_label_map, check_picture, filled, palette
+from edgeseg.image import palette
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _STRIP = 72  # rows blended at once: they stay in the second-level cache

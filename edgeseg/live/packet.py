@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgeseg.image import Uint8
+from edgeseg.arrays import Uint8
 from edgeseg.runtime.segmenter import Segmenter
 
 

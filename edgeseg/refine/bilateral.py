@@ -30,7 +30,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.image import Float32, Uint8
+from edgeseg.arrays import Float32, Uint8
 
 Index = npt.NDArray[np.int64]
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Float32, Uint8, filled
 from edgeseg.errors import DataError, UsageError
-from edgeseg.image import Float32, Uint8, filled
 from edgeseg.refine.bilateral import bilateral_filter
 from edgeseg.refine.blas import one_blas_thread
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.errors import unknown_name
-from edgeseg.image import Float32, Uint8
 from edgeseg.refine.crf import CrfParams, refine
 
 REFINERS = ("crf",)

@@ -15,8 +15,8 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Float32, Uint8, check_label_map, check_picture, filled
 from edgeseg.errors import UsageError
-from edgeseg.image import Float32, Uint8, check_label_map, check_picture, filled
 
 T = TypeVar("T", Float32, Uint8)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.data.dataset import Dataset
-from edgeseg.image import Uint8
 from edgeseg.report.results import Example, Panel
 from edgeseg.runtime.result import Result
 

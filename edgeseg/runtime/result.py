@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Uint8, check_label_map, check_picture
 from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError
-from edgeseg.image import Uint8, check_label_map, check_picture, colorize, resize_label_map
+from edgeseg.image import colorize, resize_label_map
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

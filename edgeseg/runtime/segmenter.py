@@ -17,10 +17,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import CHANNELS, Float32, Uint8, check_picture, filled
 from edgeseg.card import InputSpec, LabelSet
 from edgeseg.decoder import Decoder
 from edgeseg.errors import UsageError
-from edgeseg.image import CHANNELS, Float32, Uint8, check_picture, content_size, filled, fit, normalise
+from edgeseg.image import content_size, fit, normalise
 from edgeseg.runtime.opening import Model, open_model
 from edgeseg.runtime.protocol import Activation, OpenOptions
 from edgeseg.runtime.result import Result
@@ -47,8 +48,7 @@ class Segmenter:
     True
 
     Args:
-        model: A name in the zoo, a model folder (its integer file is taken), a file's path or content. Which runtime
-            opens it is told by the file (see `runtime.registry`).
+        model: A zoo name, a model folder (its integer file is taken), a path or a file's content, for any runtime.
         threads: CPU threads for inference, 1 if None.
         delegate: As `--delegate` takes it (see `runtime.delegates`); None uses XNNPACK where it works.
         size: (rows, columns) of the input, for a network that takes pictures of any size.

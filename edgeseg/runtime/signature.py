@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import ChannelOrder, InputSpec, LabelSet, ModelCard, OutputKind, PerChannel, ResizeMode
 from edgeseg.decoder import OutputSpec
 from edgeseg.errors import ModelFileError, UsageError
-from edgeseg.image import Uint8
 from edgeseg.runtime.labels import numbered_labels
 from edgeseg.runtime.protocol import Network, TensorInfo, shapes
 

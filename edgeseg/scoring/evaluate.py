@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import Score
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError, UsageError
-from edgeseg.image import Uint8
 from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
 from edgeseg.runtime.segmenter import Segmenter
 

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError
-from edgeseg.image import Float32, Uint8
 from edgeseg.synth import buildings, ground, palette, people, sensor, trees, vehicles
 from edgeseg.synth.camera import Camera, Points, Pose
 from edgeseg.synth.canvas import Canvas

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgeseg.image import Float32
+from edgeseg.arrays import Float32
 from edgeseg.synth import ground, noise
 from edgeseg.synth.camera import Points
 from edgeseg.synth.canvas import Canvas, times

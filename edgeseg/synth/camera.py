@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.image import Float32, Uint8
+from edgeseg.arrays import Float32, Uint8
 
 Points = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.image import Float32, Uint8
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.synth.camera import SHIFT, Camera, Points, fixed_point
 from edgeseg.synth.light import Light
 from edgeseg.synth.records import Colour

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8, filled
 from edgeseg.errors import DataError
-from edgeseg.image import Float32, Uint8, filled
 from edgeseg.synth import noise
 from edgeseg.synth.camera import Points, fill
 from edgeseg.synth.canvas import Canvas

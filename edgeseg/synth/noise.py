@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.image import Float32
+from edgeseg.arrays import Float32
 
 SIZE = 512
 _FINE_SCALE = 14.0  # pixels of the tile for each metre

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edgeseg.image import Float32, Uint8, filled
+from edgeseg.arrays import Float32, Uint8, filled
 from edgeseg.synth.light import Light
 from edgeseg.synth.palette import Rng
 

@@ -8,7 +8,7 @@ import math
 import cv2
 import numpy as np
 
-from edgeseg.image import filled
+from edgeseg.arrays import filled
 from edgeseg.synth import ground, noise
 from edgeseg.synth.camera import NEAR, Points
 from edgeseg.synth.canvas import Canvas

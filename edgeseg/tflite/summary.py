@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from edgeseg.tflite import cost, latency, xnnpack
 from edgeseg.tflite.edgetpu import memory as edgetpu_memory
 from edgeseg.tflite.edgetpu import package as edgetpu_package
 from edgeseg.tflite.edgetpu import predict as edgetpu
-from edgeseg.tflite.graph import Graph, Tensor, parse_graph, read_graph
+from edgeseg.tflite.graph import Graph, Subgraph, Tensor, parse_graph, read_graph
 
 
 def summarize(path: str | os.PathLike[str], *, multiple_subgraphs: bool = False) -> dict[str, Any]:
@@ -48,24 +49,6 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
     taken_over = xnnpack.coverage(graph)
     reasons = taken_over.reasons
     total = cost.graph_cost(graph)
-    ops = [
-        {
-            "index": op.index,
-            "op": op.op,
-            "version": op.version,
-            "mapped": verdict.mapped,
-            "reason": verdict.reason or None,
-            "evidence": verdict.evidence,
-            "source": verdict.source,
-            "findings": [dataclasses.asdict(finding) for finding in verdict.findings],
-            "xnnpack": reason is None,
-            "xnnpack_reason": reason,
-            "macs": spent.macs,
-            "parameter_bytes": spent.parameter_bytes,
-            "outputs": [{"shape": list(t.shape), "dtype": t.dtype} for t in main.outputs_of(op)],
-        }
-        for op, verdict, reason, spent in zip(main.operators, prediction.verdicts, reasons, costs, strict=True)
-    ]
     version = graph.min_runtime_version
     taken = sum(spent.macs for spent, reason in zip(costs, reasons, strict=True) if reason is None)
     return {
@@ -74,7 +57,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
         "min_runtime_version": None if version is None else ".".join(map(str, version)),
         "inputs": [_tensor(main.tensors[i]) for i in main.inputs],
         "outputs": [_tensor(main.tensors[i]) for i in main.outputs],
-        "ops": ops,
+        "ops": _operators(main, prediction, reasons, costs),
         "macs": total.macs,
         "parameter_bytes": total.parameter_bytes,
         "float_ops": [op.index for op in cost.float_operators(graph)],
@@ -105,6 +88,30 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
         ],
         "latency_estimates": [dataclasses.asdict(guess) for guess in latency.estimate(graph, prediction, taken_over)],
     }
+
+
+def _operators(
+    main: Subgraph, prediction: edgetpu.Prediction, reasons: Sequence[str | None], costs: Sequence[cost.Cost]
+) -> list[dict[str, Any]]:
+    """Returns what is told of each operator."""
+    return [
+        {
+            "index": op.index,
+            "op": op.op,
+            "version": op.version,
+            "mapped": verdict.mapped,
+            "reason": verdict.reason or None,
+            "evidence": verdict.evidence,
+            "source": verdict.source,
+            "findings": [dataclasses.asdict(finding) for finding in verdict.findings],
+            "xnnpack": reason is None,
+            "xnnpack_reason": reason,
+            "macs": spent.macs,
+            "parameter_bytes": spent.parameter_bytes,
+            "outputs": [{"shape": list(t.shape), "dtype": t.dtype} for t in main.outputs_of(op)],
+        }
+        for op, verdict, reason, spent in zip(main.operators, prediction.verdicts, reasons, costs, strict=True)
+    ]
 
 
 def _memory(graph: Graph, prediction: edgetpu.Prediction) -> dict[str, int] | None:

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
-from edgeseg.image import Float32, Uint8, content_size, ordered, padding
+from edgeseg.image import content_size, ordered, padding
 
 OUTSIDE = 255
 """The class id of pixels that a crop has outside the picture; the losses ignore it."""

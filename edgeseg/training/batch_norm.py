@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgeseg.image import Float32
+from edgeseg.arrays import Float32
 
 
 def measure_statistics(network: Any, batches: Iterable[Float32]) -> int:

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
 from edgeseg.errors import DataError
-from edgeseg.image import Float32, Uint8, fit, normalise
+from edgeseg.image import fit, normalise
 from edgeseg.training.augmentation import augment
 from edgeseg.training.options import TrainingOptions
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, Recipe
 from edgeseg.conversion.noise import MOST, LayerNoise, layer_name, layer_noise, worst_first
 from edgeseg.errors import ConversionError
-from edgeseg.image import Uint8
 
 tf_keras = pytest.importorskip("tf_keras")
 

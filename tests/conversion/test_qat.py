@@ -12,6 +12,7 @@ from tiny_networks import colour_network
 
 import edgeseg
 from edgeseg.architectures.registry import build_network
+from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import detach
 from edgeseg.conversion.converter import run_converter, run_file
@@ -23,7 +24,7 @@ from edgeseg.conversion.surgery import for_converter
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ConversionError, UsageError
 from edgeseg.foreign import foreign_card
-from edgeseg.image import Uint8, fit, normalise
+from edgeseg.image import fit, normalise
 from edgeseg.keras_model import network_spec
 from edgeseg.tflite.cost import float_operators
 from edgeseg.tflite.edgetpu.predict import predict

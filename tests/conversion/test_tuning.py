@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgeseg.architectures.registry import build_network
+from edgeseg.arrays import Uint8
 from edgeseg.card import ModelCard, Recipe
 from edgeseg.conversion.integer_file import IntegerFile, Scale
 from edgeseg.conversion.ptq import span_input_range
@@ -22,7 +23,7 @@ from edgeseg.conversion.tuning import (
     tune_logits,
     tune_ranges,
 )
-from edgeseg.image import Uint8, fit, normalise
+from edgeseg.image import fit, normalise
 from edgeseg.keras_model import network_spec
 from edgeseg.tflite.graph import parse_graph
 from edgeseg.tflite.xnnpack import coverage

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from exporters import put_json, put_png
 
+from edgeseg.arrays import Uint8
 from edgeseg.data.check import check_set
 from edgeseg.data.layouts import open_dataset
-from edgeseg.image import Uint8, read_image, read_label_map, write_image
+from edgeseg.image import read_image, read_label_map, write_image
 
 
 def picture(seed: int) -> Uint8:

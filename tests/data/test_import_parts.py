@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from exporters import put_json, put_png
 
+from edgeseg.arrays import Uint8
 from edgeseg.data.importing.classes import make_classes, read_class_map
 from edgeseg.data.importing.records import Picture, Source, Tally, painter
 from edgeseg.data.importing.run import import_set
@@ -19,7 +20,7 @@ from edgeseg.data.importing.splits import SplitOptions, choose_splits, parse_sha
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.similar import picture_hash, scenes
 from edgeseg.errors import DataError, OutputError, UsageError
-from edgeseg.image import Uint8, write_image
+from edgeseg.image import write_image
 
 
 def noise(seed: int, height: int = 40, width: int = 60) -> Uint8:

@@ -10,10 +10,11 @@ import pytest
 from exporters import EXPORTERS, Labelled, Sample
 from painting import TINY_LABELS, make_photo, make_photo_labels
 
+from edgeseg.arrays import Uint8
 from edgeseg.data.importing.formats import recognise
 from edgeseg.data.importing.run import import_set
 from edgeseg.data.layouts import open_dataset
-from edgeseg.image import Uint8, read_label_map
+from edgeseg.image import read_label_map
 
 SAME = 0.995
 

@@ -17,7 +17,8 @@ from conftest import ROOT
 from painting import make_photo_labels
 from tiny_models import colour_model, picture
 
-from edgeseg.image import Uint8, read_label_map, write_image
+from edgeseg.arrays import Uint8
+from edgeseg.image import read_label_map, write_image
 
 QUARTERS = np.repeat(np.repeat([[0, 1, 2], [3, 0, 1]], 16, 0), 16, 1)
 

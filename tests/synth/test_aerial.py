@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import UsageError
 from edgeseg.files import digest
-from edgeseg.image import Uint8
 from edgeseg.synth import aerial
 from edgeseg.synth.camera import Camera, Pose, fill
 from edgeseg.synth.layout import Grid

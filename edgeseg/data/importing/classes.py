@@ -20,11 +20,11 @@ from typing import Literal
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import LabelSet, voc_color
 from edgeseg.data.importing.records import Indices, Source
 from edgeseg.data.yaml_file import read_yaml
 from edgeseg.errors import DataError, UsageError, quoted, unknown_name
-from edgeseg.image import Uint8
 
 IGNORE = "__ignore__"
 BACKGROUND = "background"

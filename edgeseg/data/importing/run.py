@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.data.class_tables import LABELS_FILE
 from edgeseg.data.folder import labels_json
 from edgeseg.data.importing.classes import Classes, ClassMap, Unlabelled, make_classes
@@ -22,7 +23,7 @@ from edgeseg.data.importing.splits import SplitOptions, choose_splits
 from edgeseg.data.similar import picture_hash, scenes
 from edgeseg.errors import DataError, OutputError
 from edgeseg.files import ensure_folder, write_json
-from edgeseg.image import Uint8, read_image, write_image
+from edgeseg.image import read_image, write_image
 
 MANIFEST_FILE = "import.json"
 

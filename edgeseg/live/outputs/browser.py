@@ -20,9 +20,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.card import LabelSet
 from edgeseg.errors import OutputError, UsageError
-from edgeseg.image import Uint8, colorize
+from edgeseg.image import colorize
 from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.outputs.browser_server import ViewServer, is_loopback
 from edgeseg.live.packet import Packet

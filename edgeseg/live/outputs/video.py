@@ -10,9 +10,9 @@ from typing import Any
 
 import cv2
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import OutputError
 from edgeseg.files import ensure_folder
-from edgeseg.image import Uint8
 from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.packet import Packet
 

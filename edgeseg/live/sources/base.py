@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from edgeseg.image import Uint8
+from edgeseg.arrays import Uint8
 
 
 class Source(Protocol):

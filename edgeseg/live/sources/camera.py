@@ -7,9 +7,9 @@ from typing import Any
 
 import cv2
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import SourceError
 from edgeseg.host import video_devices
-from edgeseg.image import Uint8
 from edgeseg.live.sources.opencv import driver_stamp, now, open_capture
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import SourceError
-from edgeseg.image import Uint8
 from edgeseg.live.sources.opencv import now, open_capture
 
 _DEFAULT_SIZE = (720, 1280)

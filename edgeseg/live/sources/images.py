@@ -6,8 +6,9 @@ import glob
 import time
 from pathlib import Path
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import DataError, SourceError
-from edgeseg.image import IMAGE_SUFFIXES, Uint8, read_image
+from edgeseg.image import IMAGE_SUFFIXES, read_image
 
 
 class ImageSource:

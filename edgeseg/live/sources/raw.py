@@ -9,8 +9,8 @@ from typing import cast
 
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import SourceError
-from edgeseg.image import Uint8
 
 
 class RawSource:

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import cv2
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import SourceError
-from edgeseg.image import Uint8
 from edgeseg.live.sources.opencv import now, open_capture
 
 OPEN_SECONDS = 5

@@ -7,8 +7,8 @@ from typing import Any
 
 import cv2
 
+from edgeseg.arrays import Uint8
 from edgeseg.errors import SourceError
-from edgeseg.image import Uint8
 from edgeseg.live.sources.opencv import open_capture
 
 _USUAL_FPS = 25.0

@@ -18,8 +18,8 @@ from edgeseg.errors import ConversionError, ModelFileError, UsageError
 from edgeseg.tflite.edgetpu import log as edgetpu_log
 from edgeseg.tflite.edgetpu import predict as edgetpu
 from edgeseg.tflite.edgetpu.log import Report
+from edgeseg.tflite.edgetpu.operators import COMPILED_OPERATOR
 from edgeseg.tflite.edgetpu.predict import Prediction
-from edgeseg.tflite.edgetpu.rules import COMPILED_OPERATOR
 from edgeseg.tflite.graph import Graph, parse_graph
 
 PROGRAM = "edgetpu_compiler"

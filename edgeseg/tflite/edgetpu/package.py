@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from edgeseg.errors import ModelFileError
 from edgeseg.tflite import flatbuffer, flexbuffer
-from edgeseg.tflite.edgetpu.rules import COMPILED_OPERATOR
+from edgeseg.tflite.edgetpu.operators import COMPILED_OPERATOR
 from edgeseg.tflite.flatbuffer import Table
 from edgeseg.tflite.graph import Graph, Operator
 

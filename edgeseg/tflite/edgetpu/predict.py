@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeseg.tflite.edgetpu import checks, rules
+from edgeseg.tflite.edgetpu import checks, operators, rules
+from edgeseg.tflite.edgetpu.operators import Evidence
 from edgeseg.tflite.edgetpu.package import packages
 from edgeseg.tflite.edgetpu.rejections import Finding
 from edgeseg.tflite.edgetpu.rejections import rejections as found_rejections
-from edgeseg.tflite.edgetpu.rules import Evidence
 from edgeseg.tflite.graph import Graph, Operator, Subgraph
 from edgeseg.tflite.partition import partition
 
@@ -100,7 +100,7 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
             alone.
     """
     main = graph.main
-    if any(op.op == rules.COMPILED_OPERATOR for op in main.operators):
+    if any(op.op == operators.COMPILED_OPERATOR for op in main.operators):
         return _compiled(graph)
     rejections = tuple(found_rejections(graph))
     findings = [_findings(main, op) for op in main.operators]
@@ -135,7 +135,7 @@ def predict(graph: Graph, *, multiple_subgraphs: bool = False) -> Prediction:
 
 
 def _verdict(operator: Operator, findings: tuple[Finding, ...]) -> Verdict:
-    known = findings[0] if findings else rules.SUPPORTED[operator.op]
+    known = findings[0] if findings else operators.SUPPORTED[operator.op]
     return Verdict(
         index=operator.index,
         mapped=not findings,
@@ -151,7 +151,7 @@ def _compiled(graph: Graph) -> Prediction:
     left = Finding(
         rule="compiled", reason="left on the CPU when the file was compiled", evidence="observed", source="the file"
     )
-    kept = {op.index for op in subgraph.operators if op.op == rules.COMPILED_OPERATOR}
+    kept = {op.index for op in subgraph.operators if op.op == operators.COMPILED_OPERATOR}
     return Prediction(
         verdicts=tuple(
             Verdict(
@@ -173,7 +173,7 @@ def _compiled(graph: Graph) -> Prediction:
 
 def _findings(subgraph: Subgraph, operator: Operator) -> tuple[Finding, ...]:
     """Returns what keeps one operator off the Edge TPU, wherever it stands."""
-    if operator.op not in rules.SUPPORTED:
+    if operator.op not in operators.SUPPORTED:
         kind = "custom operator" if operator.is_custom else "the Edge TPU has no such operator"
         return (
             Finding(
@@ -181,7 +181,7 @@ def _findings(subgraph: Subgraph, operator: Operator) -> tuple[Finding, ...]:
                 reason=kind,
                 evidence="documented",
                 source="Coral",
-                remedy=rules.REPLACEMENTS.get(operator.op, ""),
+                remedy=operators.REPLACEMENTS.get(operator.op, ""),
             ),
         )
     if not subgraph.outputs_of(operator) or not checks.activations(subgraph, operator):
@@ -203,11 +203,11 @@ def _findings(subgraph: Subgraph, operator: Operator) -> tuple[Finding, ...]:
 
 
 def _runtime(subgraph: Subgraph, operator: Operator) -> int:
-    needed = rules.SUPPORTED[operator.op].runtime
+    needed = operators.SUPPORTED[operator.op].runtime
     if any(t.dtype == "int8" for t in checks.activations(subgraph, operator)):
-        needed = max(needed, rules.INT8_RUNTIME)
+        needed = max(needed, operators.INT8_RUNTIME)
     if operator.op == "DEPTHWISE_CONV_2D" and operator.options.get("dilation_h") != 1:
-        needed = max(needed, rules.DILATED_DEPTHWISE_RUNTIME)
+        needed = max(needed, operators.DILATED_DEPTHWISE_RUNTIME)
     return needed
 
 

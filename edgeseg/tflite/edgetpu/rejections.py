@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeseg.tflite import schema
-from edgeseg.tflite.edgetpu import checks, rules
-from edgeseg.tflite.edgetpu.rules import Evidence
+from edgeseg.tflite.edgetpu import checks, operators
+from edgeseg.tflite.edgetpu.operators import Evidence
 from edgeseg.tflite.graph import Graph, Operator, Subgraph
 
 
@@ -64,7 +64,7 @@ def rejections(graph: Graph) -> list[Finding]:
 
 def _dynamic(subgraph: Subgraph, operator: Operator) -> Finding | None:
     reason = None
-    for position in rules.SIZES.get(operator.op, ()):
+    for position in operators.SIZES.get(operator.op, ()):
         size = subgraph.tensor_at(operator, position)
         if size is not None and not size.is_constant:
             reason = f"{operator.op} {operator.index} takes a size that is computed at run time ({size.name})"
@@ -84,7 +84,7 @@ def _dynamic(subgraph: Subgraph, operator: Operator) -> Finding | None:
 
 def _unknown_version(operator: Operator) -> Finding | None:
     if operator.is_custom:
-        if operator.op in rules.KNOWN_CUSTOM_OPERATORS | {rules.COMPILED_OPERATOR}:
+        if operator.op in operators.KNOWN_CUSTOM_OPERATORS | {operators.COMPILED_OPERATOR}:
             return None
         return Finding(
             rule="unknown-custom-operator",
@@ -93,9 +93,9 @@ def _unknown_version(operator: Operator) -> Finding | None:
             source="'Encountered unresolved custom op', 'Model failed in Tflite interpreter'",
             remedy="convert with TFLite's own operators only (edgeseg convert does)",
         )
-    newest = rules.KNOWN_VERSIONS.get(operator.op, 1)
+    newest = operators.KNOWN_VERSIONS.get(operator.op, 1)
     number = schema.OPERATORS.index(operator.op) if operator.op in schema.OPERATORS else len(schema.OPERATORS)
-    if number > schema.OPERATORS.index(rules.LAST_KNOWN_OPERATOR):
+    if number > schema.OPERATORS.index(operators.LAST_KNOWN_OPERATOR):
         reason = f"{operator.op} is newer than the compiler of 2021"
     elif operator.version > newest:
         reason = (

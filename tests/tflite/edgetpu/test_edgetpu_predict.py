@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny_tflite import TinyModel, conv, conv_model
 
-from edgeseg.tflite.edgetpu import rules
+from edgeseg.tflite.edgetpu import operators, rules
 from edgeseg.tflite.edgetpu.predict import predict
 from edgeseg.tflite.graph import parse_graph, read_graph
 
@@ -198,7 +198,7 @@ def test_operators_that_the_edge_tpu_lacks(name: str) -> None:
     assert (verdict.mapped, verdict.findings[0].rule) == (False, "unsupported-operator")
 
 
-@pytest.mark.parametrize("name", sorted(rules.SUPPORTED))
+@pytest.mark.parametrize("name", sorted(operators.SUPPORTED))
 def test_every_supported_operator_is_one_of_tflite(name: str) -> None:
     from edgeseg.tflite.schema import OPERATORS
 
