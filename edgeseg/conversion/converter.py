@@ -61,7 +61,7 @@ def _converter_of(network: Any, folder: str) -> Any:
     """Returns TensorFlow's converter for a network, of which `folder` may keep a copy until it has run.
 
     tf_keras would write each layer as a function of its own, too, which the converter never looks at; the network alone
-    is written in a fifth of the time, and the file has the same operators, tensors and names.
+    is written in a quarter of the time, and the file has the same operators, tensors and names.
     """
     if not (isinstance(network, tf_keras.Model) and network.inputs):
         return tf.lite.TFLiteConverter.from_keras_model(network)

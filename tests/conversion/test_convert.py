@@ -31,7 +31,7 @@ def trained(meadow: Meadow, small_card: ModelCard, tmp_path_factory: pytest.Temp
 
     folder = tmp_path_factory.mktemp("trained")
     options = TrainingOptions(
-        epochs=24, batch_size=2, learning_rate=4e-3, warmup_steps=2, val_every=12,
+        epochs=24, batch_size=4, learning_rate=4e-3, warmup_steps=2, val_every=12,
         augmentation=Augmentation(scale=(0.9, 1.2)),
     )  # fmt: skip
     train_float(small_card, *meadow, folder, options)
@@ -196,6 +196,7 @@ def test_convert_from_the_command_line_writes_one_whole_file(
         target,
         "--calibration",
         meadow_folder / "images/train",
+        "--force",  # what is learnt in seconds, told on one picture, may well agree on less than 98 %
         "--json",
     )
     assert done.exit_code == 0, done.stderr
