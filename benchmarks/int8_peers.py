@@ -24,7 +24,6 @@ import numpy as np
 
 from edgeseg.arrays import Uint8
 from edgeseg.card import ModelCard, Recipe
-from edgeseg.card_file import attach
 from edgeseg.conversion.converter import run_converter, run_file
 from edgeseg.conversion.equalize import Gains, channel_ranges, scaled_apart
 from edgeseg.conversion.integer_file import BIAS, IntegerFile
@@ -128,23 +127,23 @@ def scale_layers(network: Any, file: IntegerFile, gains: Gains) -> None:
             layer.set_weights([divided * wanted, *(b * wanted for b in bias)])
 
 
-def files_of(subject: Subject, options: argparse.Namespace) -> Iterator[tuple[str, bytes, ModelCard]]:
-    """Yields a name, a file without a card, and the card it is to be read by."""
+def files_of(subject: Subject, options: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
+    """Yields names and files."""
     spec, card = subject.card.input, replace(subject.card, scores=())
-    plain, integer = (replace(card, recipe=Recipe(name=name)) for name in ("float32", "int8_ptq"))
-    yield "float32", subject.floating, plain
-    yield "TensorFlow's converter", run_converter(subject.network, integer.recipe, spec, subject.tensors), integer
+    integer = Recipe(name="int8_ptq")
+    yield "float32", subject.floating
+    yield "TensorFlow's converter", run_converter(subject.network, integer, spec, subject.tensors)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         for name in peer_files(subject, place, options.peer):
-            yield f"ai-edge-quantizer, {PEER_NAMES[name]}", (place / f"{name}.tflite").read_bytes(), plain
+            yield f"ai-edge-quantizer, {PEER_NAMES[name]}", (place / f"{name}.tflite").read_bytes()
     ours = {"edgeseg": None, **({"edgeseg, --refine all": REFINEMENTS} if options.all else {})}
     for name, refinements in ours.items():
         done = convert_network(
-            subject.network, replace(card, architecture=""), integer.recipe, subject.pictures, refinements=refinements,
+            subject.network, replace(card, architecture=""), integer, subject.pictures, refinements=refinements,
             notify=lambda line: print(f"  {line}", flush=True),
         )  # fmt: skip
-        yield name, done.content, integer
+        yield name, done.content
 
 
 def peer_files(subject: Subject, place: Path, python: Path | None) -> list[str]:
@@ -162,9 +161,9 @@ def peer_files(subject: Subject, place: Path, python: Path | None) -> list[str]:
     return written
 
 
-def scored(content: bytes, samples: list[Any], num_classes: int) -> tuple[float, list[Any]]:
+def scored(content: bytes, card: ModelCard, samples: list[Any], num_classes: int) -> tuple[float, list[Any]]:
     """Returns a file's mIoU and its choices at the logits' resolution."""
-    segmenter = Segmenter(content)
+    segmenter = Segmenter(content, input_spec=card.input, labels=card.labels)
     counts, chosen = np.zeros((num_classes, num_classes), np.int64), []
     for image, labels in samples:
         counts += confusion_matrix(labels, segmenter.segment(image), num_classes)
@@ -189,9 +188,9 @@ def main() -> None:
     samples = [dataset.load(n) for n in range(0, len(dataset), options.every)]
     rows: list[str] = []
     first: tuple[float, list[Any]] | None = None
-    for name, content, card in files_of(subject, options):
+    for name, content in files_of(subject, options):
         try:
-            score, chosen = scored(attach(content, card), samples, dataset.labels.num_classes)
+            score, chosen = scored(content, subject.card, samples, dataset.labels.num_classes)
         except EdgesegError as error:
             rows.append(f"| {name} | {str(error).splitlines()[0]} | | |")
             continue
