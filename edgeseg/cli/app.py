@@ -1,4 +1,4 @@
-"""The `edgeseg` program: registers the commands, turns errors into one line and an exit code."""
+"""The `edgeseg` program: turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -11,29 +11,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgeseg import __version__
-from edgeseg.cli import (
-    archs,
-    bench,
-    compile,
-    convert,
-    data,
-    demo,
-    doctor,
-    evaluate,
-    explain,
-    inspect,
-    models,
-    report,
-    run,
-    thaw,
-    train,
-)
-from edgeseg.cli.output import showing_messages
+from edgeseg.cli.commands import Commands
+from edgeseg.cli.messages import showing_messages
 from edgeseg.errors import EdgesegError, MissingExtraError
-from edgeseg.files import check_apart, check_writable
 from edgeseg.runtime.quiet import keep_logs_off_the_screen
 
 app = typer.Typer(
+    cls=Commands,
     name="edgeseg",
     help="Semantic segmentation on the edge: train, quantize, convert to TFLite, run live, and measure.",
     no_args_is_help=True,
@@ -42,27 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(data.app, name="data")
-
-COMMANDS: dict[str, object] = {
-    "demo": demo,
-    "models": models,
-    "archs": archs,
-    "train": train,
-    "convert": convert,
-    "thaw": thaw,
-    "inspect": inspect,
-    "explain": explain,
-    "compile": compile,
-    "eval": evaluate,
-    "bench": bench,
-    "run": run,
-    "report": report,
-    "doctor": doctor,
-}
-for _name, _module in COMMANDS.items():
-    app.command(_name)(_module.command)  # type: ignore[attr-defined]
-
 
 STOPPED = 130
 """What a shell expects of a program that Ctrl-C ended: 128 + SIGINT."""
@@ -119,9 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
         keep_logs_off_the_screen()
     try:
         for destination in destinations:
-            check_writable(destination)
-            named = [(f"{word}, which this command names too", Path(word)) for word in others]
-            check_apart([("the result", Path(destination))], named)
+            _check_destination(destination, others)
         with showing_messages():
             app(args=words, prog_name="edgeseg")
     except EdgesegError as error:
@@ -139,6 +100,15 @@ def main(arguments: list[str] | None = None) -> None:
         if stopped.code == STOPPED:
             print("edgeseg: stopped", file=sys.stderr)
         raise
+
+
+def _check_destination(destination: str, others: list[str]) -> None:
+    """Makes sure, before the work, that a result can be written, and over nothing that the command names."""
+    from edgeseg.files import check_apart, check_writable
+
+    check_writable(destination)
+    named = [(f"{word}, which this command names too", Path(word)) for word in others]
+    check_apart([("the result", Path(destination))], named)
 
 
 def _gist(error: ImportError) -> str:

@@ -5,10 +5,8 @@ Where a table is what a command is for (`models`, `archs`, `doctor`), it goes to
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -33,25 +31,6 @@ def table_console(json_to: str | None) -> Console:
     if json_to == "-":
         return console
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
-
-
-class _ToConsole(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        console.print(record.getMessage(), soft_wrap=True, markup=False)
-
-
-@contextlib.contextmanager
-def showing_messages() -> Iterator[None]:
-    """Prints inside what the library logs: what it found, read in another way, or will leave out."""
-    logger, handler = logging.getLogger("edgeseg"), _ToConsole()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
 
 def emit(result: dict[str, Any], destination: str | None) -> None:
