@@ -10,6 +10,7 @@ For a loop that times its stages, or that resizes on another thread, the steps a
 from __future__ import annotations
 
 import copy
+import re
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.arrays import CHANNELS, Float32, Uint8, check_picture, filled
-from edgeseg.card import InputSpec, LabelSet
+from edgeseg.card import InputSpec, LabelSet, ModelCard
 from edgeseg.decoder import Decoder
 from edgeseg.errors import UsageError
 from edgeseg.image import content_size, fit, normalise
@@ -34,6 +35,12 @@ from edgeseg.runtime.signature import (
     output_spec,
     picture_input,
 )
+
+
+def _terms(card: ModelCard | None, name: str) -> tuple[str, ...]:
+    """Returns a line for a network whose card restricts its use, as "research use only" or "non-commercial" do."""
+    restricted = card is not None and re.search(r"\b(only|non-?commercial)\b", card.licence, re.IGNORECASE)
+    return (f"{name}: {card.licence}",) if card and restricted else ()
 
 
 class Segmenter:
@@ -65,7 +72,7 @@ class Segmenter:
         output_size: (rows, columns) of the network's output.
         delegate: What runs it: "xnnpack", "none", or the external delegate as asked for.
         threads: CPU threads for inference.
-        notices: Lines to show to the user: what was inferred, what fell back.
+        notices: Lines to show to the user: what was inferred, what fell back, terms that do not leave its use free.
 
     Raises:
         ModelFileError: The file is missing, damaged or no segmentation network.
@@ -101,7 +108,7 @@ class Segmenter:
         self.labels, counted = choose_labels(self._num_classes(), self.card, labels, self.name)
         threshold = self._output_spec.threshold
         binary = [f"one output channel: class 1 where it is above {threshold}"] if self._output_spec.is_binary else []
-        self.notices = (*self._network.notices, *assumed, *counted, *binary)
+        self.notices = (*self._network.notices, *assumed, *counted, *binary, *_terms(self.card, self.name))
         self._table = input_table(self.input, self._input_tensor)
         self._rgb = np.empty((self.input.height, self.input.width, self.input.channels), np.uint8)
         self._decoder = Decoder(self.input, self._output_spec)
