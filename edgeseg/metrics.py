@@ -1,4 +1,4 @@
-"""Scores of label maps, all from one confusion matrix: IoU, mIoU, pixel accuracy, Dice; and the boundary F score."""
+"""Scores: IoU, mIoU, pixel accuracy, Dice from one confusion matrix; boundary F; calibration of probabilities."""
 
 from __future__ import annotations
 
@@ -69,7 +69,11 @@ def class_iou(confusion: Confusion) -> Ratios:
 
 def miou(confusion: Confusion) -> float:
     """Mean of `class_iou` over the classes that occur in truth or prediction; 0 if none does."""
-    scores = class_iou(confusion)
+    return mean_known(class_iou(confusion))
+
+
+def mean_known(scores: Ratios) -> float:
+    """Mean of the scores of the classes that have one; 0 if none has."""
     return 0.0 if np.isnan(scores).all() else float(np.nanmean(scores))
 
 
@@ -123,3 +127,50 @@ def _boundary(mask: Mask) -> Mask:
 def _covered(edge: Mask, near: Mask) -> float:
     total = int(edge.sum())
     return float((edge & near).sum() / total) if total else 0.0
+
+
+class CalibrationError:
+    """How far a network's confidence is from its accuracy: the expected calibration error (ECE) over many pictures.
+
+    Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, equation 3, with 15 bins of
+    equal width; a pixel's confidence is the probability of the class that is chosen.
+
+    Args:
+        bins: Into how many the confidence is divided.
+        ignore_index: The label of pixels that do not count.
+    """
+
+    def __init__(self, bins: int = 15, ignore_index: int = 255) -> None:
+        self._ignore_index = ignore_index
+        self._pixels = np.zeros(bins, np.int64)
+        self._confidence = np.zeros(bins)
+        self._right = np.zeros(bins)
+
+    def add(self, probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.integer]) -> None:
+        """Counts a picture.
+
+        Args:
+            probabilities: (H, W, classes), each pixel's sum to 1.
+            truth: (H, W) class ids.
+
+        Raises:
+            DataError: The sizes differ.
+        """
+        if probabilities.ndim != 3 or probabilities.shape[:2] != truth.shape:
+            raise DataError(
+                f"probabilities {probabilities.shape}, truth {truth.shape}: expected (H, W, classes), (H, W)"
+            )
+        counted = truth != self._ignore_index
+        chosen = probabilities.argmax(2)[counted]
+        confidence = probabilities.max(2)[counted].astype(np.float64)
+        bins = len(self._pixels)
+        place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # the paper's bins are open below
+        self._pixels += np.bincount(place, minlength=bins)
+        self._confidence += np.bincount(place, confidence, bins)
+        self._right += np.bincount(place, chosen == truth[counted], bins)
+
+    @property
+    def value(self) -> float:
+        """The error, 0-1; NaN before any pixel is counted."""
+        total = int(self._pixels.sum())
+        return float(np.abs(self._right - self._confidence).sum() / total) if total else float("nan")

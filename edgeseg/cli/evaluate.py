@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption
-from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
+from edgeseg.cli.output import JsonOption, advancing_each, console, emit, progress_bar
 
 if TYPE_CHECKING:
     from edgeseg.scoring.evaluate import Evaluation
@@ -35,6 +35,21 @@ def command(
     refine: Annotated[
         str | None, typer.Option(help="'crf': sharpen the label maps by the picture's colours (dense CRF).")
     ] = None,
+    map_classes: Annotated[
+        Path | None, typer.Option(help="A YAML or JSON file, network's class: data's class (or null), one a line.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Score this one, too, and tell whether they differ for sure.")
+    ] = None,
+    boundary: Annotated[
+        bool, typer.Option("--boundary", help="Score the classes' boundaries, within 2 pixels.")
+    ] = False,
+    ece: Annotated[bool, typer.Option("--ece", help="Measure how far confidence is from accuracy.")] = False,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the scores of each picture there.")] = None,
+    worst: Annotated[int, typer.Option(metavar="N", help="Name the N worst pictures.", min=0)] = 0,
+    overlays: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the worst pictures there, beside labels and prediction.")
+    ] = None,
     record: Annotated[bool, typer.Option("--record", help="Write the score into the card of MODEL's file.")] = False,
     json: JsonOption = None,
 ) -> None:
@@ -47,52 +62,44 @@ def command(
       edgeseg eval camvid_int8.tflite --data camvid --threads 4 --json scores.json
       edgeseg eval camvid_int8.tflite --data camvid --record
       edgeseg eval camvid_int8.tflite --data camvid --refine crf
+      edgeseg eval street --data camvid --boundary --csv street.csv --worst 5 --overlays worst
+      edgeseg eval new.tflite --data camvid --against old.tflite
+      edgeseg eval aerial --data yard --map-classes map.yaml
     """  # noqa: D301
-    from edgeseg.cli.models_option import open_segmenter, refined, told_preprocessing
+    from edgeseg.cli.evaluate_text import as_json, show, write_files
+    from edgeseg.cli.models_option import open_segmenter, told_preprocessing
+    from edgeseg.data.importing.classes import read_class_map
     from edgeseg.data.layouts import open_dataset
     from edgeseg.errors import UsageError
-    from edgeseg.refine.refiners import open_refiner
-    from edgeseg.scoring.evaluate import check_classes, evaluate
+    from edgeseg.scoring.detail import score_in_detail
 
-    if record and refine:
-        raise UsageError("--record with --refine: the card tells what the network scores on its own, leave one out")
-    dataset = open_dataset(data, split, layout)
-    seconds: list[float] = []
-    refiner = open_refiner(refine, seconds)
-    segmenter = open_segmenter(
-        model, threads=threads, delegate=delegate, size=size, labels=labels,
-        preprocessing=told_preprocessing(resize, mean, std, order),
-    )  # fmt: skip
-    path = Path(segmenter.name)
-    check_classes(segmenter, dataset)
-    segment = segmenter if refiner is None else refined(segmenter, refiner)
+    if record and (refine or map_classes):
+        flag = "--refine" if refine else "--map-classes"
+        raise UsageError(f"--record with {flag}: the card tells what the network scores on its own, leave one out")
+    if overlays and not worst:
+        raise UsageError("--overlays without --worst: say of how many pictures, such as --worst 5")
+    if ece and refine:
+        raise UsageError("--ece with --refine: the refiner gives no probabilities, leave one out")
+    opening: dict[str, Any] = {
+        "threads": threads, "delegate": delegate, "size": size, "labels": labels,
+        "preprocessing": told_preprocessing(resize, mean, std, order),
+    }  # fmt: skip
+    segmenter = open_segmenter(model, **opening)
+    dataset, names = open_dataset(data, split, layout), read_class_map(map_classes) if map_classes else None
     with progress_bar() as progress:
-        scores = evaluate(segment, dataset, limit=limit, advance=advancing(progress, f"scoring {path.name}"))
-    width = max(map(len, scores.class_iou))
-    for name, iou in scores.class_iou.items():
-        console.print(f"  {name:<{width}}  {'not present' if iou != iou else f'{iou:.4f}'}")
-    console.print(
-        f"mIoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f} on {scores.images} images", soft_wrap=True
-    )
-    refine_ms = 1000 * sum(seconds) / len(seconds) if seconds else None
-    if refine_ms is not None:
-        console.print(f"refined by {refine}: {refine_ms:.0f} ms an image")
+        advance = advancing_each(progress, f"scoring {segmenter.name}", f"scoring {against}")
+        scored = score_in_detail(
+            segmenter, dataset, class_map=names, refine=refine, boundary=boundary, ece=ece, limit=limit, advance=advance
+        )
+        other = None
+        if against is not None:
+            rival = open_segmenter(against, **opening)
+            other = score_in_detail(rival, dataset, class_map=names, refine=refine, limit=limit, advance=advance)
+    show(scored, other, worst)
+    write_files(scored, csv, worst, overlays)
     if record:
-        record_score(path, scores)
-    emit(
-        {
-            "model": str(path),
-            "dataset": dataset.name,
-            "split": split,
-            "miou": scores.miou,
-            "pixel_accuracy": scores.pixel_accuracy,
-            "class_iou": scores.class_iou,
-            "images": scores.images,
-            "refine": refine,
-            "refine_ms": refine_ms,
-        },
-        json,
-    )
+        record_score(Path(segmenter.name), scored.scores)
+    emit(as_json(scored, other, worst), json)
 
 
 def record_score(path: Path, scores: Evaluation) -> None:

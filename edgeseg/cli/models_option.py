@@ -71,14 +71,3 @@ def open_segmenter(
     for notice in segmenter.notices:
         console.print(notice, soft_wrap=True, markup=False)
     return segmenter
-
-
-def refined(segmenter: Segmenter, refiner: Refiner) -> Callable[[Uint8, int, int], Uint8]:
-    """Returns a function (picture, height, width) -> label map that refines what the network gives."""
-
-    def segment(image: Uint8, height: int, width: int) -> Uint8:
-        segmenter.prepare(image)
-        segmenter.invoke()
-        return refiner(segmenter.probabilities(height, width), image)
-
-    return segment

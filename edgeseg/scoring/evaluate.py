@@ -3,19 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.arrays import Uint8
-from edgeseg.card import Score
+from edgeseg.card import LabelSet, Score
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError, UsageError
-from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
+from edgeseg.metrics import Confusion, Ratios, class_dice, class_iou, confusion_matrix, mean_known, pixel_accuracy
 from edgeseg.runtime.segmenter import Segmenter
 
 Segment = Callable[[Uint8, int, int], Uint8]
 """segment(picture, height, width) -> label map of that size."""
+
+Watch = Callable[[int, Uint8, Uint8, Uint8], None]
+"""watch(index, picture, truth, predicted), called after each picture, while the network still holds its output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureCounts:
+    """What was counted in each picture, in their order: enough for every score of any choice of them.
+
+    Attributes:
+        names: File names of the pictures.
+        indices: Their places in the data set.
+        hits: (pictures, classes) pixels of each class that were found.
+        truth: (pictures, classes) labelled pixels of each class.
+        predicted: (pictures, classes) labelled pixels that were taken for each class.
+    """
+
+    names: tuple[str, ...]
+    indices: tuple[int, ...]
+    hits: npt.NDArray[np.int64]
+    truth: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+
+    @property
+    def class_iou(self) -> Ratios:
+        """(pictures, classes) IoU; NaN where a class is neither present nor predicted."""
+        union = self.truth + self.predicted - self.hits
+        scores: Ratios = np.divide(self.hits, union, out=np.full(union.shape, np.nan), where=union > 0)
+        return scores
+
+    @property
+    def miou(self) -> Ratios:
+        """(pictures,) mean IoU of the classes that occur in each; 0 where none does."""
+        iou = self.class_iou
+        means: Ratios = np.nansum(iou, 1) / np.maximum(1, (~np.isnan(iou)).sum(1))
+        return means
+
+    @property
+    def pixel_accuracy(self) -> Ratios:
+        """(pictures,) fraction of the labelled pixels that are right; 0 where none is labelled."""
+        shares: Ratios = self.hits.sum(1) / np.maximum(1, self.truth.sum(1))
+        return shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +72,9 @@ class Evaluation:
         pixel_accuracy: Fraction of labelled pixels that are right.
         class_iou: IoU by class name; NaN for a class that is neither present nor predicted.
         images: Pictures scored.
+        class_dice: Dice coefficient by class name; NaN likewise.
+        confusion: (classes, classes) pixels by true class (rows) and predicted class; None if it was not kept.
+        pictures: What was counted in each picture; None if it was not kept.
     """
 
     dataset: str
@@ -37,6 +83,9 @@ class Evaluation:
     pixel_accuracy: float
     class_iou: dict[str, float]
     images: int
+    class_dice: dict[str, float] = field(default_factory=dict)
+    confusion: Confusion | None = field(default=None, compare=False, repr=False)
+    pictures: PictureCounts | None = field(default=None, compare=False, repr=False)
 
     @property
     def score(self) -> Score:
@@ -56,6 +105,8 @@ def evaluate(
     *,
     limit: int | None = None,
     advance: Callable[[int, int], None] | None = None,
+    watch: Watch | None = None,
+    unknown: int | None = None,
 ) -> Evaluation:
     """Scores a network on a data set: every label map is compared at its own size.
 
@@ -64,6 +115,9 @@ def evaluate(
         dataset: Pictures and label maps.
         limit: Score only so many pictures, evenly spread; all if None.
         advance: Called with (done, total) pictures.
+        watch: Called after each picture, for what else is to be measured or shown.
+        unknown: An id that `segment` gives where it sees what the data set has no class for: the pixel's true class is
+            missed, and no other is charged with it.
 
     Raises:
         DataError: The data set is empty or has another number of classes, or `segment` gives a class that it has not.
@@ -77,22 +131,40 @@ def evaluate(
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count < 1:
         raise DataError(f"the {dataset.name} {dataset.split} split has no image to score")
-    labels = dataset.labels
-    total = np.zeros((labels.num_classes, labels.num_classes), np.int64)
-    for done, index in enumerate(np.linspace(0, len(dataset) - 1, count).round().astype(int), 1):
+    labels, classes = dataset.labels, dataset.labels.num_classes
+    indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+    total = np.zeros((classes + 1, classes + 1), np.int64)  # the last column is `unknown`, the last row stays empty
+    counts = np.zeros((3, count, classes), np.int64)
+    for done, index in enumerate(indices):
         image, truth = dataset.load(int(index))
-        total += confusion_matrix(truth, call(image, *truth.shape), labels.num_classes, labels.ignore_index)
+        predicted = call(image, *truth.shape)
+        ids = predicted if unknown is None else np.where(predicted == unknown, classes, predicted)
+        found = confusion_matrix(truth, ids, classes + (unknown is not None), labels.ignore_index)
+        found = np.pad(found, (0, classes + 1 - len(found)))
+        counts[:, done] = np.stack([np.diag(found), found.sum(1), found.sum(0)])[:, :classes]
+        total += found
+        if watch:
+            watch(int(index), image, truth, predicted)
         if advance:
-            advance(done, count)
-    scores = class_iou(total)
+            advance(done + 1, count)
+    names = tuple(dataset.images[index].name for index in indices)
     return Evaluation(
         dataset=dataset.name,
         split=dataset.split,
-        miou=miou(total),
+        miou=mean_known(class_iou(total)[:classes]),
         pixel_accuracy=pixel_accuracy(total),
-        class_iou={name: float(score) for name, score in zip(labels.names, scores, strict=True)},
+        class_iou=_by_name(labels, class_iou(total)[:classes]),
         images=count,
+        class_dice=_by_name(labels, class_dice(total)[:classes]),
+        confusion=total[:classes, :classes],
+        pictures=PictureCounts(
+            names=names, indices=tuple(map(int, indices)), hits=counts[0], truth=counts[1], predicted=counts[2]
+        ),
     )
+
+
+def _by_name(labels: LabelSet, scores: Ratios) -> dict[str, float]:
+    return {name: float(score) for name, score in zip(labels.names, scores, strict=True)}
 
 
 def check_classes(segmenter: Segmenter, dataset: Dataset) -> None:
