@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 from typing import TypeAlias
 
@@ -46,3 +47,9 @@ def open_model(model: Model, options: OpenOptions) -> tuple[str, ModelCard | Non
         card,
         open_network(content, dataclasses.replace(options, name=name, path=path, size=size, proven=card is not None)),
     )
+
+
+def terms(card: ModelCard | None, name: str) -> tuple[str, ...]:
+    """Returns a line for a network whose card restricts its use, as "research use only" or "non-commercial" do."""
+    restricted = card is not None and re.search(r"\b(only|non-?commercial)\b", card.licence, re.IGNORECASE)
+    return (f"{name}: {card.licence}",) if card and restricted else ()

@@ -10,7 +10,6 @@ For a loop that times its stages, or that resizes on another thread, the steps a
 from __future__ import annotations
 
 import copy
-import re
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.arrays import CHANNELS, Float32, Uint8, check_picture, filled
-from edgeseg.card import InputSpec, LabelSet, ModelCard
+from edgeseg.card import InputSpec, LabelSet
 from edgeseg.decoder import Decoder
 from edgeseg.errors import UsageError
 from edgeseg.image import content_size, fit, normalise
-from edgeseg.runtime.opening import Model, open_model
+from edgeseg.runtime.opening import Model, open_model, terms
 from edgeseg.runtime.protocol import Activation, OpenOptions
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.signature import (
@@ -35,12 +34,6 @@ from edgeseg.runtime.signature import (
     output_spec,
     picture_input,
 )
-
-
-def _terms(card: ModelCard | None, name: str) -> tuple[str, ...]:
-    """Returns a line for a network whose card restricts its use, as "research use only" or "non-commercial" do."""
-    restricted = card is not None and re.search(r"\b(only|non-?commercial)\b", card.licence, re.IGNORECASE)
-    return (f"{name}: {card.licence}",) if card and restricted else ()
 
 
 class Segmenter:
@@ -108,7 +101,7 @@ class Segmenter:
         self.labels, counted = choose_labels(self._num_classes(), self.card, labels, self.name)
         threshold = self._output_spec.threshold
         binary = [f"one output channel: class 1 where it is above {threshold}"] if self._output_spec.is_binary else []
-        self.notices = (*self._network.notices, *assumed, *counted, *binary, *_terms(self.card, self.name))
+        self.notices = (*self._network.notices, *assumed, *counted, *binary, *terms(self.card, self.name))
         self._table = input_table(self.input, self._input_tensor)
         self._rgb = np.empty((self.input.height, self.input.width, self.input.channels), np.uint8)
         self._decoder = Decoder(self.input, self._output_spec)
