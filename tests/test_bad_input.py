@@ -236,10 +236,10 @@ def test_no_source_at_all_is_wrong_usage(cli, tiny_model: Path) -> None:
 # === Outputs ===
 
 
-@pytest.mark.parametrize("option", ["--stats", "--record", "--save-labels", "--events"])
+@pytest.mark.parametrize("option", ["--stats", "--record", "--save-labels", "--save-overlays", "--events"])
 def test_run_cannot_write(refused: Refused, tmp_path: Path, tiny_model: Path, tiny_dataset: Path, option: str) -> None:
     (tmp_path / "file").touch()
-    name = {"--record": "v.mp4", "--save-labels": "masks"}.get(option, "x.json")
+    name = {"--record": "v.mp4", "--save-labels": "masks", "--save-overlays": "overlays"}.get(option, "x.json")
     target = tmp_path / "file" / name
     assert "file" in refused("run", tiny_model, "--source", tiny_dataset / "images/val", "--headless", option, target)
 

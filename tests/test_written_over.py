@@ -50,6 +50,7 @@ def content(folder: Path) -> dict[str, bytes]:
     ("words", "message"),
     [
         ("--source photos --save-labels photos", "that is the folder of the source's pictures"),
+        ("--source photos --save-overlays photos", "that is the folder of the source's pictures"),
         ("--source photos --save-labels ./photos/../photos", "the folder of the source's pictures"),
         ("--source photos --save-labels photos_link", "the folder of the source's pictures"),
         ("--source photos_link --save-labels photos", "the folder of the source's pictures"),

@@ -42,6 +42,9 @@ def command(
     save_labels: Annotated[
         Path | None, typer.Option("--save-labels", metavar="DIR", help="One PNG of class ids for each frame.")
     ] = None,
+    save_overlays: Annotated[
+        Path | None, typer.Option("--save-overlays", metavar="DIR", help="One overlay, a JPEG, for each frame.")
+    ] = None,
     events: Annotated[
         str | None, typer.Option("--events", metavar="FILE|udp://HOST:PORT", help="One JSON line for each mask.")
     ] = None,
@@ -111,7 +114,7 @@ def command(
     Examples:
       edgeseg run --camera 0 --serve 8000
       edgeseg run model.tflite --source drone.mp4 --record overlay.mp4 --headless
-      edgeseg run --source photos/ --save-labels masks/ --headless
+      edgeseg run --source photos/ --save-labels masks/ --save-overlays overlays/ --headless
       edgeseg run --camera 0 --size 720x1280 --events udp://127.0.0.1:9000 --stats stats.json
       edgeseg run --camera 0 --safe grass,field --camera-height 20 --fov 66 --mavlink udpout:127.0.0.1:14550
     """  # noqa: D301
@@ -127,7 +130,7 @@ def command(
         raise UsageError("--window with --headless: one shows, the other shows nothing; leave one out")
     no_window = "" if headless else window_trouble()
     outputs = OutputOptions(
-        record=record, save_labels=save_labels, events=events, stats=stats, serve=serve,
+        record=record, save_labels=save_labels, save_overlays=save_overlays, events=events, stats=stats, serve=serve,
         window=window or not (headless or serve or no_window), mavlink=mavlink, others=tuple(output or ()),
         safe=tuple(name.strip() for name in safe.split(",")) if safe else (),
         camera_height=camera_height, fov=fov, pitch=pitch,

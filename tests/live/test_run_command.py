@@ -18,7 +18,7 @@ from painting import make_photo_labels
 from tiny_models import colour_model, picture
 
 from edgeseg.arrays import Uint8
-from edgeseg.image import read_label_map, write_image
+from edgeseg.image import read_image, read_label_map, write_image
 
 QUARTERS = np.repeat(np.repeat([[0, 1, 2], [3, 0, 1]], 16, 0), 16, 1)
 
@@ -64,6 +64,17 @@ def test_a_folder_to_a_video(cli, model, photos, tmp_path):
     assert cli("run", model, "--source", photos, "--headless", "--record", tmp_path / "o.mp4").exit_code == 0
     capture = cv2.VideoCapture(str(tmp_path / "o.mp4"))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+
+
+def test_overlays_of_a_folder_are_pictures_to_look_through(cli, model, photos, tmp_path):
+    done = cli(
+        "run", model, "--source", photos, "--headless", "--save-overlays", tmp_path / "o", "--save-labels", tmp_path
+    )
+    assert done.exit_code == 0, done.stderr
+    overlays = sorted((tmp_path / "o").iterdir())
+    assert [path.stem for path in overlays] == [path.stem for path in sorted(tmp_path.glob("*.png"))]
+    for path in overlays:
+        assert read_image(path).shape == read_image(next(photos.glob(f"{path.stem[7:]}.*"))).shape
 
 
 @pytest.mark.parametrize(

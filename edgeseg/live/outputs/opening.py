@@ -11,13 +11,13 @@ from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError
 from edgeseg.files import check_apart
 from edgeseg.live.free_space import CameraGeometry, FreeSpaceFinder
-from edgeseg.live.outputs import browser, events, labels, mavlink, video, window
+from edgeseg.live.outputs import browser, events, labels, mavlink, overlays, video, window
 from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.sources import Source, source_files
 from edgeseg.plugins import Registry
 
 _ROBOTS = {"mavlink": mavlink.KIND, "events": events.KIND, "labels": labels.KIND}
-_PEOPLE = {"video": video.KIND, "browser": browser.KIND, "window": window.KIND}
+_PEOPLE = {"video": video.KIND, "overlays": overlays.KIND, "browser": browser.KIND, "window": window.KIND}
 OUTPUTS = Registry("output", "edgeseg.outputs", {**_ROBOTS, **_PEOPLE}, OutputKind)
 """What `--output NAME:ARGUMENT` can name. Other packages add to it."""
 
@@ -32,6 +32,7 @@ class OutputOptions:
     Attributes:
         record: Video file for the overlay: output "video".
         save_labels: Folder for label maps: output "labels".
+        save_overlays: Folder for overlays: output "overlays".
         events: File or udp://HOST:PORT for JSON lines.
         stats: JSON file for the run's figures, written at its end.
         serve: [HOST:]PORT of the browser view: output "browser".
@@ -46,6 +47,7 @@ class OutputOptions:
 
     record: str | os.PathLike[str] | None = None
     save_labels: str | os.PathLike[str] | None = None
+    save_overlays: str | os.PathLike[str] | None = None
     events: str | os.PathLike[str] | None = None
     stats: str | os.PathLike[str] | None = None
     serve: str | None = None
@@ -75,7 +77,8 @@ class OutputOptions:
         named = (
             ("mavlink", self.mavlink), ("events", self.events), ("labels", self.save_labels),
             *((name, argument) for name, _, argument in (other.partition(":") for other in self.others)),
-            ("video", self.record), ("browser", self.serve), ("window", "" if self.window else None),
+            ("video", self.record), ("overlays", self.save_overlays), ("browser", self.serve),
+            ("window", "" if self.window else None),
         )  # fmt: skip
         return tuple((name, os.fspath(argument)) for name, argument in named if argument is not None)
 
@@ -105,7 +108,7 @@ def check_outputs(options: OutputOptions, source: str | None, inputs: Sequence[t
         SourceError: There is no such source.
         DataError: A folder or glob without pictures.
     """
-    files = {"events": "events", "labels": "label maps", "video": "the recording"}
+    files = {"events": "events", "labels": "label maps", "overlays": "overlays", "video": "the recording"}
     outputs = [
         (files[name], Path(argument))
         for name, argument in options.wanted
@@ -119,7 +122,7 @@ def check_outputs(options: OutputOptions, source: str | None, inputs: Sequence[t
         folders = {parent for path in pictures for parent in (path.parent, path.resolve().parent)}
         taken = [("the folder of the source's pictures", path) for path in folders]
         for output in outputs:
-            if output[0] == "label maps":
+            if output[0] in ("label maps", "overlays"):
                 check_apart([output], taken)
 
 
