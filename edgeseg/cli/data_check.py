@@ -14,6 +14,9 @@ from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_ba
 def command(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a page: classes, findings, labels to look at.")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Check a data set: classes, sizes, unreadable files, wrong ids, pictures in train and val alike, and more.
@@ -22,6 +25,7 @@ def command(
     Examples:
       edgeseg data check yard
       edgeseg data check camvid --json check.json
+      edgeseg data check yard --html check.html
     """  # noqa: D301
     from edgeseg.data.check import check_set
 
@@ -45,4 +49,10 @@ def command(
     for warning in found.warnings:
         say(f"  look: {warning}")
     say(f"{len(found.warnings)} findings" if found.warnings else "nothing is wrong")
+    if html is not None:
+        from edgeseg.files import write_text
+        from edgeseg.report.check_page import check_page
+
+        write_text(html, check_page(data, found, layout))
+        say(f"{html}: the pictures whose labels are least like the others'")
     emit(asdict(found), json)

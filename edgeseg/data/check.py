@@ -28,6 +28,8 @@ ODD_SIZE = 2.0
 """Pictures so many times larger or smaller than the median are told."""
 FLAT = 1.0
 """A picture whose pixels deviate less from their mean shows nothing."""
+UNUSUAL = 24
+"""So many of the pictures whose labels are least like the others' are told."""
 _LARGEST_INPUT = 352 * 480
 _MULTIPLE = 32
 
@@ -47,6 +49,7 @@ class Checked:
         std: Likewise.
         warnings: What is wrong or odd.
         suggestions: Options of `train`, each with a reason.
+        unusual: The pictures whose labels are least like the others', most unusual first.
     """
 
     splits: dict[str, int]
@@ -57,6 +60,24 @@ class Checked:
     std: tuple[float, ...]
     warnings: tuple[str, ...]
     suggestions: tuple[str, ...]
+    unusual: tuple[Unusual, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unusual:
+    """A picture whose labels are unlike those of the whole set: rare content, or labels gone wrong.
+
+    Attributes:
+        split: Where it is.
+        image: Its file.
+        distance: Kullback-Leibler divergence of its share of each class, ignored pixels too, from the set's, in nats.
+        most: The class that it has most of, beyond its usual share.
+    """
+
+    split: str
+    image: str
+    distance: float
+    most: str
 
 
 @dataclass
@@ -69,6 +90,7 @@ class _Seen:
     sizes: list[tuple[int, int]] = field(default_factory=list)
     hashes: list[Any] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    counts: list[npt.NDArray[np.int64]] = field(default_factory=list)
     sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, 3)))
     wrong: list[str] = field(default_factory=list)
 
@@ -85,6 +107,7 @@ class _Seen:
         self.pictures += counts > 0
         self.sizes.append(label_map.shape)
         self.files.append(path)
+        self.counts.append(counts)
         self.hashes.append(picture_hash(image))
         mean, std = (values.ravel()[::-1] for values in cv2.meanStdDev(image))  # red, green, blue
         self.sums += mean, mean**2 + std**2
@@ -141,6 +164,7 @@ def check_set(root: Path, layout: str = "auto", advance: Advance | None = None) 
         std=tuple(round(float(v), 2) for v in np.sqrt(np.maximum(means[1] - means[0] ** 2, 0))),
         warnings=tuple(warnings),
         suggestions=_suggestions(learnt),
+        unusual=_unusual(seen),
     )  # fmt: skip
 
 
@@ -243,3 +267,20 @@ def _suggestions(learnt: _Seen) -> tuple[str, ...]:
         listed = ", ".join(f"{name} {weight:.2f}" for name, weight in weights)
         told.append(f"--loss ce+dice: some classes are rare; class weights: {listed}")
     return tuple(told)
+
+
+def _unusual(seen: dict[str, _Seen]) -> tuple[Unusual, ...]:
+    usual = sum((one.pixels for one in seen.values()), np.zeros(256, np.int64))
+    usual = usual / max(1, usual.sum())
+    found = []
+    for split, one in seen.items():
+        labels = one.dataset.labels
+        for path, counts in zip(one.files, one.counts, strict=True):
+            share = counts / counts.sum()
+            gains = np.zeros(256)
+            there = share > 0
+            gains[there] = share[there] * np.log(share[there] / usual[there])
+            most = int(gains.argmax())
+            name = labels.names[most] if most < labels.num_classes else "ignored"
+            found.append(Unusual(split=split, image=str(path), distance=round(float(gains.sum()), 4), most=name))
+    return tuple(sorted(found, key=lambda one: -one.distance)[:UNUSUAL])

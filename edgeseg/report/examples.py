@@ -31,18 +31,17 @@ def make_examples(dataset: Dataset, models: Sequence[tuple[str, Segment]], count
     examples = []
     for index in np.linspace(0, len(dataset) - 1, count + 2)[1:-1].round().astype(int):
         image, truth = dataset.load(int(index))
-        panels = [Panel(caption="picture", jpeg=_jpeg(image))]
-        panels.append(
-            Panel(caption="labels", jpeg=_jpeg(Result(label_map=truth, labels=dataset.labels).overlay(image)))
-        )
+        panels = [Panel(caption="picture", jpeg=jpeg(image))]
+        panels.append(Panel(caption="labels", jpeg=jpeg(Result(label_map=truth, labels=dataset.labels).overlay(image))))
         for caption, segment in models:
             result = Result(label_map=segment(image, *truth.shape), labels=dataset.labels)
-            panels.append(Panel(caption=caption, jpeg=_jpeg(result.overlay(image))))
+            panels.append(Panel(caption=caption, jpeg=jpeg(result.overlay(image))))
         examples.append(Example(name=dataset.images[int(index)].name, panels=tuple(panels)))
     return tuple(examples)
 
 
-def _jpeg(image: Uint8) -> bytes:
+def jpeg(image: Uint8) -> bytes:
+    """Returns a picture as JPEG, no wider than a page shows it."""
     height, width = image.shape[:2]
     if width > _WIDTH:
         size = (_WIDTH, max(1, round(height * _WIDTH / width)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfile as copy_file
@@ -150,3 +151,23 @@ def test_training_tells_of_pictures_that_val_shares_with_it(yard: Path, caplog: 
     caplog.clear()
     read_checked(open_dataset(yard, "train"), open_dataset(yard, "train"))
     assert caplog.text == ""
+
+
+def test_labels_unlike_all_others_come_first_on_the_page(yard: Path, tmp_path: Path, cli: Any) -> None:
+    """One label map is all roof, where every other picture has a third of it."""
+    put_png(yard / "labels/train/7.png", np.ones((48, 64), np.uint8))
+    first = check_set(yard).unusual[0]
+    assert (Path(first.image).name, first.split, first.most) == ("7.png", "train", "roof")
+    done = cli("data", "check", yard, "--html", tmp_path / "page.html")
+    assert done.exit_code == 0, done.stderr
+    page = (tmp_path / "page.html").read_text()
+    headings = re.findall(r"<h3>(.*?)</h3>", page)
+    assert headings[0] == "7.png (train): much roof"
+    assert page.count("data:image/jpeg;base64,") == 2 * len(headings) == 2 * 16
+    assert all(f"> {name}</td>" in page for name in ("ground", "roof", "road"))
+
+
+def test_names_on_the_page_are_text_and_nothing_else(yard: Path, tmp_path: Path, cli: Any) -> None:
+    put_json(yard / "labels.json", {"names": ["<script>alert(1)</script>", "roof", "road"]})
+    assert cli("data", "check", yard, "--html", tmp_path / "page.html").exit_code == 0
+    assert "<script>" not in (tmp_path / "page.html").read_text()
