@@ -12,6 +12,7 @@ import pytest
 
 from edgeseg.arrays import Uint8
 from edgeseg.card import LabelSet
+from edgeseg.card_file import read_model, write_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import DataError, UsageError
@@ -220,3 +221,21 @@ def test_flags_that_do_not_go_together_are_refused(scored: Any, options: tuple[s
     done = scored(*options)
     assert done.exit_code == 1
     assert message in done.error
+
+
+def test_a_recorded_score_replaces_the_one_before_and_nothing_else(
+    cli: Any, tiny_model: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    content, before = read_model(tiny_model)
+    file = tmp_path / "model.tflite"
+    write_model(file, content, before)
+    for _ in range(2):
+        done = cli("eval", file, "--data", tiny_dataset, "--record", "--json")
+        assert done.exit_code == 0, done.stderr
+        assert f"recorded in the card of {file}" in done.stderr
+    card = read_model(file)[1]
+    assert before is not None
+    assert card is not None
+    recorded = [score for score in card.scores if score.dataset == done.json["dataset"]]
+    assert [(score.split, score.images, score.miou) for score in recorded] == [("val", 3, done.json["miou"])]
+    assert (card.labels, card.recipe, card.training) == (before.labels, before.recipe, before.training)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption
 from edgeseg.cli.output import JsonOption, advancing_each, console, emit, progress_bar
-
-if TYPE_CHECKING:
-    from edgeseg.scoring.evaluate import Evaluation
 
 
 def command(
@@ -72,6 +69,7 @@ def command(
     from edgeseg.data.layouts import open_dataset
     from edgeseg.errors import UsageError
     from edgeseg.scoring.detail import score_in_detail
+    from edgeseg.scoring.record import record_score
 
     if record and (refine or map_classes):
         flag = "--refine" if refine else "--map-classes"
@@ -99,23 +97,5 @@ def command(
     write_files(scored, csv, worst, overlays)
     if record:
         record_score(Path(segmenter.name), scored.scores)
+        console.print(f"recorded in the card of {segmenter.name}", soft_wrap=True)
     emit(as_json(scored, other, worst), json)
-
-
-def record_score(path: Path, scores: Evaluation) -> None:
-    """Writes a score into the card of a model's file, in place of an earlier one on the same split.
-
-    Raises:
-        UsageError: The file has no card.
-    """
-    from dataclasses import replace
-
-    from edgeseg.card_file import read_model, write_model
-    from edgeseg.errors import UsageError
-
-    content, card = read_model(path)
-    if card is None:
-        raise UsageError(f"--record: {path} has no card to write into; convert the network with edgeseg")
-    others = tuple(s for s in card.scores if (s.dataset, s.split) != (scores.dataset, scores.split))
-    write_model(path, content, replace(card, scores=(scores.score, *others)))
-    console.print(f"recorded in the card of {path}", soft_wrap=True)
