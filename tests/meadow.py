@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +57,9 @@ def small_card() -> ModelCard:
         labels=LABELS,
         recipe=Recipe(name="float32"),
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_card(small_card: ModelCard, tiny_backbone: str) -> ModelCard:
+    """An FCN-8s of seven layers that can learn `meadow`, too: for what is the same whatever network is trained."""
+    return replace(small_card, name="fcn8s_tiny_meadow_64x96", architecture="fcn8s", backbone=tiny_backbone)

@@ -10,10 +10,7 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 tf_keras = pytest.importorskip("tf_keras")
 
-from edgeseg.architectures.backbones.backbone import Backbone  # noqa: E402
-from edgeseg.architectures.backbones.features import Features, Strides  # noqa: E402
 from edgeseg.architectures.backbones.registry import BACKBONES, build_backbone  # noqa: E402
-from edgeseg.architectures.blocks import conv_bn, depthwise_bn  # noqa: E402
 from edgeseg.architectures.fcn import bilinear_kernel  # noqa: E402
 from edgeseg.architectures.network import NetworkSpec  # noqa: E402
 from edgeseg.architectures.registry import ARCHITECTURES, build_network  # noqa: E402
@@ -32,19 +29,7 @@ CLASSES = 4
 SIZE = (64, 320)  # as small as DeepLab v3's rate 18 at stride 16 allows
 
 
-def four_layers(K, image, name, output_stride):
-    x = conv_bn(K, image, 8, "stem", kernel=3, stride=2)
-    strides, by_stride = Strides(output_stride, 2), {2: x}
-    for number in range(3):
-        stride, dilation = strides.step(2)
-        x = depthwise_bn(K, x, f"layer{number}", stride=stride, dilation=dilation)
-        by_stride[strides.stride] = x
-    return Features(by_stride, x)
-
-
-@pytest.fixture(autouse=True)
-def _tiny(monkeypatch):
-    monkeypatch.setitem(BACKBONES.own, "tiny", Backbone(name="tiny", title="Tiny", build=four_layers))
+pytestmark = pytest.mark.usefixtures("tiny_backbone")
 
 
 def spec(architecture, **changes):

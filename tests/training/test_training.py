@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,17 +34,32 @@ Meadow = tuple[Dataset, Dataset]
 OPTIONS = TrainingOptions(epochs=2, batch_size=4, learning_rate=2e-3, warmup_steps=1, val_every=2)
 
 
+@pytest.fixture(scope="module")
+def finished(
+    meadow: Meadow, tiny_card: ModelCard, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, ModelCard, TrainingOptions]:
+    """The folder of a training that is done, its card and how it was trained."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, train_float(tiny_card, *meadow, folder, OPTIONS), OPTIONS
+
+
+@pytest.fixture
+def copied(finished: tuple[Path, ModelCard, TrainingOptions], tmp_path: Path) -> Path:
+    """The finished training in a folder that may be changed."""
+    return Path(shutil.copytree(finished[0], tmp_path / "copied"))
+
+
 def weights_of(folder: Path) -> list[np.ndarray]:
     with np.load(folder / CHECKPOINT_FILE) as stored:
         return [stored[name] for name in sorted(stored.files) if name.startswith("v/")]
 
 
 def test_training_lowers_the_loss_and_leaves_a_model_whose_card_tells_its_score(
-    meadow: Meadow, small_card: ModelCard, tmp_path: Path
+    meadow: Meadow, tiny_card: ModelCard, tmp_path: Path
 ) -> None:
     losses = []
     options = replace(OPTIONS, epochs=12, val_every=6)
-    card = train_float(small_card, *meadow, tmp_path, options, report=lambda p: losses.append(p.loss))
+    card = train_float(tiny_card, *meadow, tmp_path, options, report=lambda p: losses.append(p.loss))
 
     assert losses[-1] < 0.7 * losses[0]
     network, stored = load_model(tmp_path / MODEL_FILE)
@@ -64,10 +80,9 @@ def measured(folder: Path) -> list[dict[str, str]]:
 
 
 def test_a_resumed_training_ends_exactly_where_an_uninterrupted_one_does(
-    meadow: Meadow, small_card: ModelCard, tmp_path: Path
+    finished: tuple[Path, ModelCard, TrainingOptions], meadow: Meadow, tiny_card: ModelCard, tmp_path: Path
 ) -> None:
-    whole, halves = tmp_path / "whole", tmp_path / "halves"
-    train_float(small_card, *meadow, whole, OPTIONS)
+    whole, halves = finished[0], tmp_path / "halves"
 
     class Killed(BaseException):
         pass
@@ -77,8 +92,8 @@ def test_a_resumed_training_ends_exactly_where_an_uninterrupted_one_does(
             raise Killed
 
     with pytest.raises(Killed):
-        train_float(small_card, *meadow, halves, OPTIONS, report=kill_in_second_epoch)
-    train_float(small_card, *meadow, halves, OPTIONS, resume=True)
+        train_float(tiny_card, *meadow, halves, OPTIONS, report=kill_in_second_epoch)
+    train_float(tiny_card, *meadow, halves, OPTIONS, resume=True)
 
     for a, b in zip(weights_of(whole), weights_of(halves), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -86,18 +101,18 @@ def test_a_resumed_training_ends_exactly_where_an_uninterrupted_one_does(
 
 
 def test_resuming_a_finished_training_tells_its_best_again(
-    meadow: Meadow, small_card: ModelCard, tmp_path: Path
+    finished: tuple[Path, ModelCard, TrainingOptions], copied: Path, meadow: Meadow
 ) -> None:
-    finished = train_float(small_card, *meadow, tmp_path, replace(OPTIONS, epochs=1))
-    again = train_float(small_card, *meadow, tmp_path, replace(OPTIONS, epochs=1), resume=True)
-    assert finished.scores
-    assert (again.scores, again.training) == (finished.scores, finished.training)
+    _, card, options = finished
+    again = train_float(card, *meadow, copied, options, resume=True)
+    assert card.scores
+    assert (again.scores, again.training) == (card.scores, card.training)
 
 
 def test_a_kill_in_the_middle_of_an_epoch_leaves_whole_files(meadow_folder: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "edgeseg", "train", "--data", str(meadow_folder), "--out", str(tmp_path / "run"),
-        "--backbone", "mobilenetv2_0.2", "--size", "64x96", "--batch", "2", "--epochs", "200",
+        "--arch", "fcn32s", "--backbone", "resnet18_0.1", "--size", "64x96", "--batch", "2", "--epochs", "200",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
     checkpoint = tmp_path / "run" / CHECKPOINT_FILE
@@ -147,14 +162,12 @@ def test_ctrl_c_leaves_a_training_that_can_go_on_and_says_how(
     assert len(measured(run)) == 2
 
 
-def test_a_checkpoint_of_other_settings_is_refused(meadow: Meadow, small_card: ModelCard, tmp_path: Path) -> None:
-    one = replace(OPTIONS, epochs=1)
-    train_float(small_card, *meadow, tmp_path, one)
+def test_a_checkpoint_of_other_settings_is_refused(copied: Path, meadow: Meadow, tiny_card: ModelCard) -> None:
     with pytest.raises(UsageError, match=r"other settings \(learning_rate 0.002 then, 0.5 now\): --resume with"):
-        train_float(small_card, *meadow, tmp_path, replace(one, learning_rate=0.5), resume=True)
-    (tmp_path / CHECKPOINT_FILE).write_bytes(b"PK\x03\x04 no archive")
+        train_float(tiny_card, *meadow, copied, replace(OPTIONS, learning_rate=0.5), resume=True)
+    (copied / CHECKPOINT_FILE).write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(DataError, match="no checkpoint of a training"):
-        train_float(small_card, *meadow, tmp_path, one, resume=True)
+        train_float(tiny_card, *meadow, copied, OPTIONS, resume=True)
 
 
 def test_rare_classes_weigh_more() -> None:
