@@ -19,16 +19,7 @@ if TYPE_CHECKING:
     from edgeseg.architectures.build import build
     from edgeseg.architectures.network import NetworkSpec
     from edgeseg.architectures.registry import list_architectures
-    from edgeseg.card import (
-        AgreementRecord,
-        CalibrationRecord,
-        InputSpec,
-        LabelSet,
-        ModelCard,
-        Recipe,
-        Score,
-        TrainingRecord,
-    )
+    from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
     from edgeseg.card_file import read_model, write_model
     from edgeseg.conversion.convert import convert
     from edgeseg.conversion.explain import explain
@@ -60,6 +51,7 @@ if TYPE_CHECKING:
     from edgeseg.measure.benchmark import benchmark
     from edgeseg.measure.inspection import inspect
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
+    from edgeseg.provenance import AgreementRecord, CalibrationRecord, Score, TrainingRecord
     from edgeseg.report.compare import compare
     from edgeseg.report.results import Report
     from edgeseg.report.write import write_report
@@ -79,10 +71,7 @@ _HOMES = {
     "edgeseg.architectures.build": ("build",),
     "edgeseg.architectures.network": ("NetworkSpec",),
     "edgeseg.architectures.registry": ("list_architectures",),
-    "edgeseg.card": (
-        "AgreementRecord", "CalibrationRecord", "InputSpec", "LabelSet", "ModelCard", "Recipe", "Score",
-        "TrainingRecord",
-    ),
+    "edgeseg.card": ("InputSpec", "LabelSet", "ModelCard", "Recipe"),
     "edgeseg.card_file": ("read_model", "write_model"),
     "edgeseg.conversion.convert": ("convert",),
     "edgeseg.conversion.explain": ("explain",),
@@ -104,6 +93,7 @@ _HOMES = {
     "edgeseg.live.stats": ("RunStats",),
     "edgeseg.measure.benchmark": ("benchmark",),
     "edgeseg.measure.inspection": ("inspect",),
+    "edgeseg.provenance": ("AgreementRecord", "CalibrationRecord", "Score", "TrainingRecord"),
     "edgeseg.report.compare": ("compare",),
     "edgeseg.report.results": ("Report",),
     "edgeseg.report.write": ("write_report",),

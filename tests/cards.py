@@ -1,6 +1,7 @@
 """Cards for tests."""
 
-from edgeseg.card import CalibrationRecord, InputSpec, LabelSet, ModelCard, Recipe, Score, TrainingRecord
+from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
+from edgeseg.provenance import CalibrationRecord, Score, TrainingRecord
 
 SMALL = ModelCard(
     name="elsewhere_4x6",

@@ -9,18 +9,10 @@ from cards import FULL, SMALL
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.card import (
-    CARD_FORMAT,
-    CalibrationRecord,
-    InputSpec,
-    LabelSet,
-    ModelCard,
-    Recipe,
-    Score,
-    voc_color,
-)
+from edgeseg.card import CARD_FORMAT, InputSpec, LabelSet, ModelCard, Recipe, voc_color
 from edgeseg.card_json import from_json, to_json
 from edgeseg.errors import ModelFileError, UsageError
+from edgeseg.provenance import CalibrationRecord, Score
 
 
 @pytest.mark.parametrize("card", [SMALL, FULL], ids=["small", "full"])

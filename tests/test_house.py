@@ -17,10 +17,7 @@ LONGEST_FUNCTION = 60
 MOST_PARAMETERS = 8
 
 # What is still larger, and may only shrink: {"file:function": lines}. A new entry is no way out.
-FILES: dict[str, int] = {
-    "card.py": 320, "conversion/thaw_shapes.py": 302,
-    "thawed_layers.py": 325,
-}  # fmt: skip
+FILES: dict[str, int] = {}
 FUNCTIONS: dict[str, int] = {}
 
 

@@ -9,7 +9,8 @@ from rich.table import Table
 from edgeseg.cli.output import JsonOption, emit, table_console
 
 if TYPE_CHECKING:
-    from edgeseg.card import ModelCard, Score
+    from edgeseg.card import ModelCard
+    from edgeseg.provenance import Score
 
 
 def learnt_from(card: ModelCard, score: Score) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeseg.card import CalibrationRecord, InputSpec, ModelCard, Recipe
+from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach, detach
 from edgeseg.conversion.agreement import Agreement, ChoicesOf
 from edgeseg.conversion.converter import Advance, check_operators, run_converter
@@ -22,6 +22,7 @@ from edgeseg.foreign import normalisation_text
 from edgeseg.host import tool_versions
 from edgeseg.image import fit
 from edgeseg.naming import artifact_name, resized_name
+from edgeseg.provenance import CalibrationRecord
 from edgeseg.recipes import recipe_row
 from edgeseg.synth import aerial
 from edgeseg.tflite.graph import parse_graph

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from edgeseg.arrays import Uint8
-from edgeseg.card import AgreementRecord
 from edgeseg.data.calibration import CalibrationSet
 from edgeseg.errors import DataError, UsageError
+from edgeseg.provenance import AgreementRecord
 
 AGREEMENT_IMAGES = 20
 """Pictures on which a file is compared with the network it came from."""

@@ -164,3 +164,11 @@ class Thawing:
 
 Handler = Callable[[Thawing, Operator, list[Value]], list[Value]]
 """(graph, operator, values of its inputs; None where one is absent) -> values of its outputs."""
+
+
+def rebuilt_axes(values: Any, rank: int) -> list[int]:
+    """Returns axes counted from the front; the batch is none that a layer may touch."""
+    axes = sorted(int(axis) % rank for axis in np.ravel(values))
+    if 0 in axes:
+        raise NotRebuilt("it works along the batch")
+    return axes

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.arrays import Uint8
-from edgeseg.card import LabelSet, Score
+from edgeseg.card import LabelSet
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError, UsageError
 from edgeseg.metrics import Confusion, Ratios, class_dice, class_iou, confusion_matrix, mean_known, pixel_accuracy
+from edgeseg.provenance import Score
 from edgeseg.runtime.segmenter import Segmenter
 
 Segment = Callable[[Uint8, int, int], Uint8]

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from edgeseg.architectures.registry import build_network, find_form
-from edgeseg.card import ModelCard, TrainingRecord
+from edgeseg.card import ModelCard
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.survey import Counts, class_weights, count_ids, oddities, shared_pictures
@@ -20,6 +20,7 @@ from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
 from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
 from edgeseg.losses import make_loss
+from edgeseg.provenance import TrainingRecord
 from edgeseg.scoring.evaluate import Evaluation, evaluate
 from edgeseg.training.batch_norm import measure_statistics
 from edgeseg.training.batches import Batches, Sample
