@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -182,6 +183,21 @@ def copy_weights(source: Any, target: Any) -> None:
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
+def forward(model: Any) -> Callable[[Any], Any]:
+    """Returns what runs a network on pictures, not in training; on JAX as one program, where layer by layer is slow."""
+    if keras.backend.backend() != "jax":
+        return lambda pictures: model(pictures, training=False)
+    jax = importlib.import_module("jax")  # only where it is the backend
+
+    run = jax.jit(lambda *state_and_pictures: model.stateless_call(*state_and_pictures, training=False)[0])
+
+    def call(pictures: Any) -> Any:
+        trainable, others = model.trainable_variables, model.non_trainable_variables
+        return run([v.value for v in trainable], [v.value for v in others], pictures)
+
+    return call
+
+
 class KerasNetwork:
     """A float Keras network as `runtime.protocol.Network` wants it: one normalised picture in, one output each time.
 
@@ -200,7 +216,7 @@ class KerasNetwork:
     notices: tuple[str, ...] = ()
 
     def __init__(self, model: Any, name: str = "the network", size: tuple[int, int] | None = None) -> None:
-        self._model = model
+        self._model, self._forward = model, forward(model)
         shape = getattr(model, "input_shape", None)
         if not isinstance(shape, tuple) or len(shape) != 4 or not shape[3]:
             raise ModelFileError(f"{name} takes {shape}: expected one picture, (batch, height, width, channels)")
@@ -231,7 +247,7 @@ class KerasNetwork:
 
     def invoke(self) -> None:
         """Runs the network once."""
-        results = self._model(self._pictures, training=False)
+        results = self._forward(self._pictures)
         if isinstance(results, dict):
             results = list(results.values())
         listed = list(results) if isinstance(results, list | tuple) else [results]

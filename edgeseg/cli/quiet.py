@@ -1,10 +1,10 @@
-"""Loading TensorFlow without its start-up lines on the user's screen."""
+"""Loading TensorFlow, or Keras on another backend, without start-up lines on the user's screen."""
 
 from __future__ import annotations
 
 import os
 
-from edgeseg.errors import MissingExtraError
+from edgeseg.errors import MissingExtraError, UsageError, quoted
 
 
 def quiet_tensorflow() -> None:
@@ -22,3 +22,23 @@ def quiet_tensorflow() -> None:
     except ImportError as error:
         raise MissingExtraError("TensorFlow", "train", "this command") from error
     tensorflow.get_logger().setLevel("ERROR")
+
+
+def quiet_keras() -> None:
+    """Imports Keras on the backend that the environment's KERAS_BACKEND names, TensorFlow if it names none.
+
+    Raises:
+        MissingExtraError: The backend is not installed.
+        UsageError: Training does not run on it.
+    """
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend == "tensorflow":
+        quiet_tensorflow()
+        return
+    if backend != "jax":
+        raise UsageError(f"KERAS_BACKEND is {quoted(backend)}: expected tensorflow or jax")
+    try:
+        import jax  # noqa: F401
+        import keras  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("Keras on JAX", "jax", "KERAS_BACKEND=jax") from error

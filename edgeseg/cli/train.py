@@ -103,12 +103,13 @@ def command(
       edgeseg train --data camvid --out runs/camvid --epochs 100 --resume
       edgeseg train --data mine --out runs/mine --time-budget 30m
       edgeseg train --data cells --out runs/cells --channels 1 --size 256x256
+      KERAS_BACKEND=jax edgeseg train --data mine --out runs/mine --mixed-precision --batch 16
       edgeseg train --data cells --out runs/unet --arch unet_unpadded --form paper --size 572x572
     """  # noqa: D301
     from edgeseg.card import InputSpec, input_channels
-    from edgeseg.cli.quiet import quiet_tensorflow
+    from edgeseg.cli.quiet import quiet_keras
 
-    quiet_tensorflow()
+    quiet_keras()
     from edgeseg.training.augmentation import Augmentation
     from edgeseg.training.options import TrainingOptions, each
     from edgeseg.training.train import train

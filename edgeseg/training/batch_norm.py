@@ -8,7 +8,8 @@ the network as it is, normalised batch by batch as in training, and take the sta
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import importlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -35,8 +36,9 @@ def measure_statistics(network: Any, batches: Iterable[Float32]) -> int:
     squares = [np.zeros(layer.moving_mean.shape) for layer in layers]
     seen = 0
     with _batch_statistics(network):
+        step = _training_pass(network)
         for images in batches:
-            network(images, training=True)
+            step(images)
             seen += len(images)
             for mean, square, layer in zip(means, squares, layers, strict=True):
                 of_batch = keras.ops.convert_to_numpy(layer.moving_mean).astype(np.float64)
@@ -46,6 +48,23 @@ def measure_statistics(network: Any, batches: Iterable[Float32]) -> int:
         layer.moving_mean.assign(mean / seen)
         layer.moving_variance.assign(np.maximum(square / seen - (mean / seen) ** 2, 0))
     return seen
+
+
+def _training_pass(network: Any) -> Callable[[Float32], None]:
+    """Returns what runs a network in training mode and keeps what its layers then remember; on JAX as one program."""
+    if keras.backend.backend() != "jax":
+        return lambda images: network(images, training=True)
+    jax = importlib.import_module("jax")  # only where it is the backend
+
+    run = jax.jit(lambda *state_and_images: network.stateless_call(*state_and_images, training=True)[1])
+
+    def step(images: Float32) -> None:
+        trainable, others = network.trainable_variables, network.non_trainable_variables
+        kept = run([v.value for v in trainable], [v.value for v in others], images)
+        for variable, value in zip(others, kept, strict=True):
+            variable.assign(value)
+
+    return step
 
 
 @contextlib.contextmanager
