@@ -30,7 +30,7 @@ import hypothesis
 import pytest
 from commands import ROOT, run_cli, run_cli_process, run_python
 from foreign_packages import install  # noqa: F401  (a fixture)
-from meadow import meadow, meadow_folder, small_card, tiny_card  # noqa: F401  (fixtures)
+from meadow import meadow, meadow_folder, pyramid_card, small_card, tiny_card  # noqa: F401  (fixtures)
 from painting import TINY_LABELS, make_photo, make_photo_labels
 from tiny_backbone import tiny_backbone  # noqa: F401  (a fixture)
 

@@ -63,3 +63,9 @@ def small_card() -> ModelCard:
 def tiny_card(small_card: ModelCard, tiny_backbone: str) -> ModelCard:
     """An FCN-8s of seven layers that can learn `meadow`, too: for what is the same whatever network is trained."""
     return replace(small_card, name="fcn8s_tiny_meadow_64x96", architecture="fcn8s", backbone=tiny_backbone)
+
+
+@pytest.fixture(scope="session")
+def pyramid_card(tiny_card: ModelCard) -> ModelCard:
+    """A DeepLab v3+ on the tiny backbone: pyramid and decoder in full, a third of the layers of `small_card`'s."""
+    return replace(tiny_card, name="deeplabv3plus_tiny_meadow_64x96", architecture="deeplabv3plus")

@@ -37,35 +37,35 @@ def stepped(card: ModelCard, options: TrainingOptions, steps: int) -> tuple[Any,
     return network, seen
 
 
-def test_layers_that_start_from_elsewhere_move_at_their_own_rate(small_card: ModelCard) -> None:
-    _, (before, plain) = stepped(small_card, OPTIONS, 1)
-    _, (_, slow) = stepped(small_card, replace(OPTIONS, transfer_rate=0.25), 1)
+def test_layers_that_start_from_elsewhere_move_at_their_own_rate(pyramid_card: ModelCard) -> None:
+    _, (before, plain) = stepped(pyramid_card, OPTIONS, 1)
+    _, (_, slow) = stepped(pyramid_card, replace(OPTIONS, transfer_rate=0.25), 1)
 
     def moved(after: dict[str, np.ndarray], path: str) -> float:
         return float(np.abs(after[path] - before[path]).mean())
 
-    for path in ("Conv1/kernel", "block_16_project/kernel", "aspp_1x1/kernel"):
+    for path in ("stem/kernel", "layer2/kernel", "aspp_1x1/kernel"):
         assert moved(slow, path) == pytest.approx(0.25 * moved(plain, path), rel=1e-2)
     for path in ("logits/kernel", "decoder_conv1_pointwise/kernel"):
         assert moved(slow, path) == pytest.approx(moved(plain, path), rel=1e-2)
 
 
-def test_a_frozen_start_stays_as_it_is_and_the_rest_learns(small_card: ModelCard) -> None:
-    _, (before, after) = stepped(small_card, replace(OPTIONS, freeze_start=True), 1)
+def test_a_frozen_start_stays_as_it_is_and_the_rest_learns(pyramid_card: ModelCard) -> None:
+    _, (before, after) = stepped(pyramid_card, replace(OPTIONS, freeze_start=True), 1)
     changed = {path for path in before if not np.array_equal(before[path], after[path])}
-    backbone = backbone_names(small_card)
-    assert "block_2_project" in backbone_names(small_card, 4)
-    assert "block_3_project" not in backbone_names(small_card, 4)
-    assert "block_2_project/kernel" not in changed
-    assert {"block_3_project/kernel", "logits/kernel", "decoder_low_BN/moving_mean"} <= changed
+    backbone = backbone_names(pyramid_card)
+    assert "layer0" in backbone_names(pyramid_card, 4)
+    assert "layer1" not in backbone_names(pyramid_card, 4)
+    assert "layer0/kernel" not in changed
+    assert {"layer1/kernel", "logits/kernel", "decoder_low_BN/moving_mean"} <= changed
     assert not {path for path in changed if "_BN/" in path and path.split("_BN/")[0] in backbone}
 
 
-def test_averages_are_those_of_the_steps(small_card: ModelCard) -> None:
-    network, seen = stepped(small_card, replace(OPTIONS, ema=0.75), 3)
-    copy = build_network(keras, network_spec(small_card))
+def test_averages_are_those_of_the_steps(tiny_card: ModelCard) -> None:
+    network, seen = stepped(tiny_card, replace(OPTIONS, ema=0.75), 3)
+    copy = build_network(keras, network_spec(tiny_card))
     copy_averages(network, copy)
-    path = "logits/kernel"
+    path = "fc7/kernel"
     expected = seen[1][path]
     for weights in seen[2:]:
         expected = 0.75 * expected + 0.25 * weights[path]
@@ -74,16 +74,16 @@ def test_averages_are_those_of_the_steps(small_card: ModelCard) -> None:
 
 
 def test_a_training_with_all_of_it_keeps_the_averages_and_goes_on(
-    small_card: ModelCard, meadow: Meadow, tmp_path: Path
+    tiny_card: ModelCard, meadow: Meadow, tmp_path: Path
 ) -> None:
     options = replace(OPTIONS, ema=0.9, transfer_rate=0.5, freeze_start=True)
-    train_float(small_card, *meadow, tmp_path, replace(options, epochs=1))
-    card = train_float(small_card, *meadow, tmp_path, options, resume=True)
+    train_float(tiny_card, *meadow, tmp_path, replace(options, epochs=1))
+    card = train_float(tiny_card, *meadow, tmp_path, options, resume=True)
     assert card.training is not None
     model, stored = load_model(tmp_path / "model.keras")
     assert stored is not None
     assert (stored.training, stored.scores) == (card.training, card.scores)
-    assert np.isfinite(model.get_layer("logits").get_weights()[0]).all()
+    assert np.isfinite(model.get_layer("fc7").get_weights()[0]).all()
 
 
 def test_senseless_rates_are_refused() -> None:
