@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,6 @@ from edgeseg.errors import ConversionError
 from edgeseg.foreign import normalisation_text
 from edgeseg.keras_model import KerasSegmenter
 from edgeseg.runtime.segmenter import Segmenter
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-import tensorflow as tf
 
 _BLIND = 0.999
 """Of a network that gives one class for so many pixels of real pictures, something is wrong with its input."""
@@ -54,25 +50,6 @@ class Agreement:
             f"{name} {share:.2%}"
             for name, share in (min(told, key=lambda pair: pair[1]) for told in (self.by_class, self.by_quadrant))
         )
-
-
-class Traced:
-    """A Keras network that runs as one graph instead of layer by layer, in about a third of the time.
-
-    Args:
-        network: The network, whose attributes this one has, too.
-    """
-
-    def __init__(self, network: Any) -> None:
-        self._network = network
-        self._run = tf.function(lambda pictures: network(pictures, training=False))
-
-    def __call__(self, pictures: Any, training: bool = False) -> Any:
-        """Runs the network; it never trains."""
-        return self._run(tf.convert_to_tensor(pictures))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._network, name)
 
 
 class ChoicesOf:

@@ -7,14 +7,14 @@ import io
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
-from edgeseg.arrays import Uint8
+from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec, Recipe
-from edgeseg.conversion.quantizer import quantize
+from edgeseg.conversion.ptq import representative
 from edgeseg.errors import ConversionError
 from edgeseg.recipes import recipe_row
 from edgeseg.runtime.protocol import OpenOptions
@@ -32,23 +32,13 @@ Advance = Callable[[int, int], None]
 
 
 def run_converter(
-    network: Any, recipe: Recipe, spec: InputSpec, tensors: Sequence[Uint8] = (), advance: Advance | None = None
+    network: Any, recipe: Recipe, spec: InputSpec, tensors: Sequence[Uint8], advance: Advance | None = None
 ) -> bytes:
-    """Runs TensorFlow's converter, and its quantizer if the recipe is of integers; nothing of their log is shown.
-
-    Args:
-        network: The network, of a batch of 1.
-        recipe: How to quantize.
-        spec: Its input.
-        tensors: Calibration tensors, see `conversion.quantizer`; only for integers.
-        advance: Called with (done, total) of them.
+    """Runs TensorFlow's converter with nothing of its log on the screen.
 
     Raises:
         ConversionError: It failed; the message is its last error.
     """
-    if recipe_row(recipe.name).is_integer:
-        floating = run_converter(network, Recipe(name="float32"), spec)
-        return quantize(floating, recipe, spec, tensors, run_file, advance)[0]
     with (
         tempfile.TemporaryDirectory(prefix="edgeseg-") as folder,
         captured_output() as log,
@@ -58,7 +48,7 @@ def run_converter(
         warnings.simplefilter("ignore")
         try:
             converter = _converter_of(network, folder)
-            _configure(converter, recipe)
+            _configure(converter, recipe, spec, tensors, advance)
             graph: bytes = converter.convert()
         except Exception as error:  # the converter raises whatever its C++ parts raise
             lines = str(error).strip().splitlines()
@@ -89,7 +79,9 @@ def _converter_of(network: Any, folder: str) -> Any:
     return tf.lite.TFLiteConverter.from_saved_model(folder)
 
 
-def _configure(converter: Any, recipe: Recipe) -> None:
+def _configure(
+    converter: Any, recipe: Recipe, spec: InputSpec, tensors: Sequence[Uint8], advance: Advance | None
+) -> None:
     row = recipe_row(recipe.name)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if row.weights == "float32":
@@ -97,19 +89,27 @@ def _configure(converter: Any, recipe: Recipe) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if row.weights == "float16":
         converter.target_spec.supported_types = [tf.float16]
+    converter._experimental_disable_per_channel = row.per_tensor
+    if row.is_integer:
+
+        def pictures() -> Iterator[list[Float32]]:
+            for done, tensor in enumerate(representative(tensors, spec), 1):
+                yield tensor
+                if advance:
+                    advance(done, len(tensors))
+
+        converter.representative_dataset = pictures
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        if recipe.output == "logits":  # class ids are int32 as they are
+            converter.inference_output_type = tf.int8
 
 
-def run_file(content: bytes, inputs: Iterable[Any]) -> Iterator[list[npt.NDArray[Any]]]:
-    """Runs a `.tflite` file on inputs of its own type; yields copies of its outputs for each.
-
-    Args:
-        content: The file.
-        inputs: Arrays, the batch of 1 may be left out; lists with one for each input where the file has several.
-    """
+def run_file(content: bytes, inputs: Sequence[npt.NDArray[Any]]) -> Iterator[list[npt.NDArray[Any]]]:
+    """Runs a `.tflite` file on inputs of its own type without the batch; yields copies of its outputs for each."""
     network = open_network(content, OpenOptions(threads=len(os.sched_getaffinity(0)), proven=True))
     for picture in inputs:
-        for tensor, array in zip(network.inputs, picture if isinstance(picture, list) else [picture], strict=True):
-            network.view(tensor)[:] = array
+        network.view(network.inputs[0])[:] = picture[None]
         network.invoke()
         yield [network.view(output).copy() for output in network.outputs]
 

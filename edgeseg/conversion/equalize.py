@@ -15,7 +15,7 @@ with a constant, which XNNPACK does not run in int8 (`tflite.xnnpack`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from edgeseg.tflite.graph import Operator, parse_graph
 
 Gains = dict[int, npt.NDArray[np.float64]]
 """What each channel of a tensor is multiplied by, by the tensor's number."""
-Run = Callable[[bytes, Iterable[npt.NDArray[Any]]], Iterator[list[npt.NDArray[Any]]]]
+Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[Any]]]]
 
 _SAME_CHANNELS = frozenset(
     {"ADD", "SUB", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "MEAN", "MAX_POOL_2D", "AVERAGE_POOL_2D", "PAD",
@@ -50,7 +50,7 @@ def kernel_axes(op: str) -> tuple[int | None, int]:
     return {"CONV_2D": (3, 0), "TRANSPOSE_CONV": (3, 0), "FULLY_CONNECTED": (1, 0), "DEPTHWISE_CONV_2D": (None, 3)}[op]
 
 
-def channel_ranges(file: IntegerFile, tensors: Sequence[int], run: Run, inputs: Iterable[npt.NDArray[Any]]) -> Ranges:
+def channel_ranges(file: IntegerFile, tensors: Sequence[int], run: Run, inputs: Sequence[npt.NDArray[Any]]) -> Ranges:
     """Measures the range of each channel of some tensors of a float file."""
     low = [np.full(file.shape(tensor)[-1], np.inf, np.float32) for tensor in tensors]
     high = [-bottom for bottom in low]

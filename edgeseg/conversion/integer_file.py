@@ -31,8 +31,6 @@ FREE_OUTPUT = frozenset({*BIAS, "ADD", "SUB", "MUL", "MEAN", "LEAKY_RELU", "HARD
 """Operators that bring their result to any scale."""
 FREE_INPUT = FREE_OUTPUT | {"SOFTMAX", "LOGISTIC", "TANH", "QUANTIZE", "DEQUANTIZE", "ARG_MAX"}
 """Operators that read any scale."""
-FIXED_OUTPUT = frozenset({"SOFTMAX", "LOGISTIC", "TANH", "L2_NORMALIZATION", "LOG_SOFTMAX"})
-"""Operators whose result always has the same scale."""
 
 _NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
 
@@ -117,39 +115,6 @@ class IntegerFile:
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
-    def part(self, operators: range, outputs: Sequence[int]) -> tuple[bytes, tuple[int, ...]]:
-        """Packs some operators that follow each other as a file of their own, which holds no other tensor.
-
-        Args:
-            operators: Their numbers.
-            outputs: What the file gives.
-
-        Returns:
-            The file, and the tensors that it reads, in the order of its inputs.
-        """
-        chosen = [self._graph.operators[number] for number in operators]
-        touched = sorted({int(t) for op in chosen for t in (*op.inputs, *op.outputs) if t >= 0})
-        made = {int(t) for op in chosen for t in op.outputs}
-        reads = tuple(t for t in touched if t not in made and not self.is_constant(t))
-        numbers = {-1: -1, **{tensor: number for number, tensor in enumerate(touched)}}
-        model, graph = copy.copy(self._model), copy.copy(self._graph)
-        graph.tensors, graph.operators, model.buffers = [], [], [self._model.buffers[0]]
-        for tensor in touched:
-            described = copy.copy(self._graph.tensors[tensor])
-            if self.is_constant(tensor):
-                model.buffers.append(self._model.buffers[described.buffer])
-            described.buffer = len(model.buffers) - 1 if self.is_constant(tensor) else 0
-            graph.tensors.append(described)
-        for op in chosen:
-            moved = copy.copy(op)
-            moved.inputs, moved.outputs = ([numbers[int(t)] for t in tensors] for tensors in (op.inputs, op.outputs))
-            graph.operators.append(moved)
-        graph.inputs, graph.outputs = [numbers[t] for t in reads], [numbers[t] for t in outputs]
-        model.subgraphs, model.signatureDefs, model.metadata = [graph], None, None
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output()), reads
-
     def groups(self) -> list[tuple[int, ...]]:
         """Returns the groups of activations whose scale can be changed, each of tensors that share it."""
         parent = list(range(len(self._graph.tensors)))
@@ -166,7 +131,7 @@ class IntegerFile:
                 touched = [tensor for tensor in (*inputs, *op.outputs) if self.scale(tensor) is not None]
                 for tensor in touched[1:]:
                     parent[root(tensor)] = root(touched[0])
-                fixed |= {i for i in touched if self.is_constant(i)}
+                fixed |= {i for i in touched if self._is_constant(i)}
                 continue
             if op.name not in FREE_OUTPUT:
                 fixed |= set(op.outputs)
@@ -176,7 +141,7 @@ class IntegerFile:
         for tensor in range(len(parent)):
             if self.scale(tensor) is not None:
                 members.setdefault(root(tensor), []).append(tensor)
-        return [tuple(m) for m in members.values() if not (fixed & set(m)) and not self.is_constant(m[0])]
+        return [tuple(m) for m in members.values() if not (fixed & set(m)) and not self._is_constant(m[0])]
 
     def scale(self, tensor: int) -> Scale | None:
         """Returns an int8 tensor's scale; None for other types, and where there is one for each channel."""
@@ -278,16 +243,6 @@ class IntegerFile:
         """Returns a tensor's name."""
         return bytes(self._graph.tensors[tensor].name or b"").decode(errors="replace")
 
-    def is_constant(self, tensor: int) -> bool:
-        """Whether a tensor's values are in the file."""
-        data = self._model.buffers[self._graph.tensors[tensor].buffer].data
-        return data is not None and len(data) > 0
-
-    def is_float(self, tensor: int) -> bool:
-        """Whether a tensor is of float32 and has channels."""
-        described = self._graph.tensors[tensor]
-        return bool(described.type == schema.TensorType.FLOAT32 and len(described.shape))
-
     def _bias_tensor(self, operator: int) -> Any:
         op = self.operators[operator]
         place = BIAS[op.name][1]
@@ -295,6 +250,10 @@ class IntegerFile:
             return None
         tensor = self._graph.tensors[op.inputs[place]]
         return tensor if tensor.type == schema.TensorType.INT32 else None
+
+    def _is_constant(self, tensor: int) -> bool:
+        data = self._model.buffers[self._graph.tensors[tensor].buffer].data
+        return data is not None and len(data) > 0
 
     def _stored(self, tensor: Any) -> npt.NDArray[np.int64]:
         data = bytes(bytearray(self._model.buffers[tensor.buffer].data))

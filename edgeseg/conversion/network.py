@@ -9,16 +9,14 @@ from typing import Any
 
 from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach, detach
-from edgeseg.conversion.agreement import Agreement, ChoicesOf, Traced
-from edgeseg.conversion.converter import Advance, check_operators, run_converter, run_file
+from edgeseg.conversion.agreement import Agreement, ChoicesOf
+from edgeseg.conversion.converter import Advance, check_operators, run_converter
 from edgeseg.conversion.normalisation import doubt_about
 from edgeseg.conversion.pictures import Pictures
 from edgeseg.conversion.ptq import span_input_range, tensors_digest
 from edgeseg.conversion.qat import QatData, QatOptions, train_for_integers
-from edgeseg.conversion.quantizer import quantize
 from edgeseg.conversion.refinements import REFINEMENTS, Subject
 from edgeseg.conversion.surgery import for_converter, with_output
-from edgeseg.conversion.twins import Ranges
 from edgeseg.errors import ConversionError, UsageError
 from edgeseg.foreign import normalisation_text
 from edgeseg.host import tool_versions
@@ -108,13 +106,7 @@ def convert_network(
     tensors = [fit(image, spec) for image in pictures.calibration] if row.calibrated else []
     if row.calibrated:
         span_input_range(tensors)
-    ready = with_output(network, recipe)
-    floating, ranges = b"", Ranges()
-    if row.is_integer:
-        floating = run_converter(ready, Recipe(name="float32"), spec)
-        graph, ranges = quantize(floating, recipe, spec, tensors, run_file, advance)
-    else:
-        graph = run_converter(ready, recipe, spec)
+    graph = run_converter(with_output(network, recipe), recipe, spec, tensors, advance)
     check_operators(parse_graph(graph), recipe)
     record = CalibrationRecord(source=pictures.source, count=len(tensors), digest=tensors_digest(tensors))
     converted = replace(
@@ -126,23 +118,21 @@ def convert_network(
         name=resized_name(card.name, (card.input.height, card.input.width), (spec.height, spec.width)),
         tools=tool_versions(),
     )
-    seen = Traced(network)
     steps = row.refinements if refinements is None else refinements
     if steps or row.trained:
         subject = Subject(
             file=graph,
-            reference=floating,
-            ranges=ranges,
+            reference=run_converter(with_output(network, recipe), Recipe(name="float32"), spec, []),
             tensors=tensors,
             spec=spec,
             advance=advance or _silent,
             per_tensor=row.per_tensor,
         )
-        subject = refined(subject, steps, ChoicesOf(seen, spec, pictures.choosing), converted, notify)
+        subject = refined(subject, steps, ChoicesOf(network, spec, pictures.choosing), converted, notify)
         graph = subject.file
         if row.trained:
             graph = trained(graph, subject.reference, converted, pictures, training, advance or _silent, notify)
-    choices = ChoicesOf(seen, spec, pictures.unseen)
+    choices = ChoicesOf(network, spec, pictures.unseen)
     agreement = choices.compare(attach(graph, converted), card.labels)
     converted = replace(converted, agreement=round(agreement.overall, 6), agreement_on=pictures.record)
     content = attach(graph, converted)  # which marks the graph, and tells its digest in the card

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -49,7 +49,7 @@ def tensors_digest(tensors: Sequence[Uint8]) -> str:
     return digest(b"".join(np.ascontiguousarray(t).tobytes() for t in tensors))
 
 
-def representative(tensors: Iterable[Uint8], spec: InputSpec) -> Iterator[list[Float32]]:
+def representative(tensors: Sequence[Uint8], spec: InputSpec) -> Iterator[list[Float32]]:
     """Yields what TFLiteConverter wants: a list with one float32 tensor (1, height, width, channels) a picture."""
     for tensor in tensors:
         yield [normalise(tensor, spec)[None]]

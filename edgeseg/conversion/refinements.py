@@ -6,15 +6,17 @@ A refinement changes numbers in the file, never its graph. Each gets what came b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec
 from edgeseg.conversion.converter import Advance, run_file
-from edgeseg.conversion.equalize import equalized
+from edgeseg.conversion.equalize import channel_ranges, equalized
+from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.conversion.rounding import round_adaptively
-from edgeseg.conversion.tuning import tune_biases, tune_logits, tune_ranges
-from edgeseg.conversion.twins import Ranges, requantized
+from edgeseg.conversion.tuning import RANGE_IMAGES, spaced, tune_biases, tune_logits, tune_ranges
+from edgeseg.conversion.twins import requantized
+from edgeseg.image import normalise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,6 @@ class Subject:
         tensors: Calibration tensors, (height, width, 3) uint8 RGB.
         spec: The network's input.
         advance: Called with (done, total) steps.
-        ranges: The least and the largest value of each channel of the reference's activations.
         per_tensor: Whether a kernel has one scale; else each of its output channels has its own.
     """
 
@@ -36,7 +37,6 @@ class Subject:
     tensors: Sequence[Uint8]
     spec: InputSpec
     advance: Advance
-    ranges: Ranges = field(default_factory=dict)
     per_tensor: bool = False
 
 
@@ -46,9 +46,14 @@ Refinement = Callable[[Subject], tuple[Subject, str] | None]
 
 def equalization(subject: Subject) -> tuple[Subject, str] | None:
     """Makes the ranges of channels alike, see `conversion.equalize`; the float file changes, too."""
-    reference, ranges, count = equalized(subject.reference, subject.ranges, per_tensor=subject.per_tensor)
+    floating = IntegerFile(subject.reference)
+    outputs = [tensor for op in floating.operators for tensor in op.outputs]
+    pictures = [normalise(tensor, subject.spec) for tensor in spaced(subject.tensors, RANGE_IMAGES)]
+    ranges = channel_ranges(floating, outputs, run_file, pictures)
+    subject.advance(1, 2)
+    reference, ranges, count = equalized(subject.reference, ranges, per_tensor=subject.per_tensor)
     file = requantized(subject.file, reference, ranges)
-    subject.advance(1, 1)
+    subject.advance(2, 2)
     if file is None:
         return None
     return replace(subject, file=file, reference=reference), f"{count} channels equalized"

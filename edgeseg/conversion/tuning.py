@@ -16,7 +16,7 @@ All this changes numbers in the file, not the graph: it runs as fast as before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,8 @@ _SAME_WEIGHTS = 0.95
 """Least correlation of a float kernel with the integer one that it became."""
 
 Advance = Callable[[int, int], None]
-Run = Callable[[bytes, Iterable[Any]], Iterator[list[npt.NDArray[Any]]]]
-"""From a file and inputs to the file's outputs for each, in the file's order.
-
-An input is (height, width, channels), or a list with an array for each input of a file that has several.
-"""
+Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[Any]]]]
+"""From a file and inputs (height, width, channels) to the file's outputs for each, in the file's order."""
 
 
 def tune_ranges(content: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: Run) -> bytes:
@@ -87,40 +84,11 @@ def tune_biases(
     normalised = [normalise(tensor, spec) for tensor in fewer]
     fewer = stored_inputs(content, fewer, spec)
     wanted = channel_means(floating, [theirs for _, theirs in pairs], len(floating.operators), run, normalised)
-    start, held = 0, [{file.inputs[0]: picture[None]} for picture in fewer]
     for done, ((index, _), mean) in enumerate(zip(pairs, wanted, strict=True), 1):
-        file.add_to_bias(index, mean - _mean_behind(file, start, index, held, run))
-        start = index
+        (got,) = channel_means(file, file.operators[index].outputs, index + 1, run, fewer)
+        file.add_to_bias(index, mean - got)
         advance(done, len(pairs))
     return file.content(), len(pairs)
-
-
-def _mean_behind(
-    file: IntegerFile, start: int, index: int, held: Sequence[dict[int, npt.NDArray[Any]]], run: Run
-) -> Float32:
-    """Runs a file on from operator `start` to `index`; returns the mean of each channel of what the last one gives.
-
-    Args:
-        file: The file.
-        start: What stands before it has run.
-        index: The operator that is looked at.
-        held: For each picture the activations that operators from `start` on read, by their numbers; brought to
-            those that operators from `index` on read.
-        run: Runs a file.
-    """
-    later = {t for op in file.operators[index:] for t in op.inputs}
-    kept = [t for op in file.operators[start:index] for t in op.outputs if t in later]
-    (output,) = file.operators[index].outputs
-    content, reads = file.part(range(start, index + 1), [*kept, output])
-    total: Any = 0.0
-    for values, arrays in zip(held, run(content, ([values[t] for t in reads] for values in held)), strict=True):
-        total += arrays[-1].reshape(-1, arrays[-1].shape[-1]).mean(0, dtype=np.float64)
-        values.update(zip(kept, arrays, strict=False))
-        for tensor in values.keys() - later:
-            del values[tensor]
-    scale = file.scale(output)
-    mean = total / len(held)
-    return np.asarray(mean if scale is None else scale.real(mean), np.float32)
 
 
 def spaced(tensors: Sequence[Uint8], count: int) -> Sequence[Uint8]:

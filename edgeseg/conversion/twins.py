@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeseg.arrays import Float32
-from edgeseg.conversion.integer_file import BIAS, FIXED_OUTPUT, KEEP_SCALE, IntegerFile, Scale
+from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
 
 Ranges = dict[int, Float32]
 """The least and the largest value of each channel of a tensor, (2, channels), by the tensor's number."""
@@ -21,17 +21,13 @@ def requantized(content: bytes, floating: bytes, ranges: Ranges) -> bytes | None
         return None
     for group in file.groups():
         members = [ranges[twins[t]] for t in group if twins.get(t) in ranges]
-        low, high = (
-            min((float(r[0].min()) for r in members), default=0),
-            max((float(r[1].max()) for r in members), default=0),
-        )
-        if low < high:  # a tensor that is 0 on all pictures keeps the scale that it has
+        if members:
+            low, high = min(float(r[0].min()) for r in members), max(float(r[1].max()) for r in members)
             file.rescale(group, Scale.of_range(low, high))
     theirs = [n for n, op in enumerate(reference.operators) if op.name in BIAS]
     ours = [n for n, op in enumerate(file.operators) if op.name in BIAS]
     for mine, its in zip(ours, theirs, strict=True):
-        if file.is_constant(file.operators[mine].inputs[1]):
-            file.set_weights(mine, reference.weights(its), reference.bias(its))
+        file.set_weights(mine, reference.weights(its), reference.bias(its))
     return file.content()
 
 
@@ -50,16 +46,3 @@ def twin_tensors(file: IntegerFile, reference: IntegerFile) -> dict[int, int] | 
             return None
         twins.update(zip(op.outputs, its.outputs, strict=True))
     return None if next(theirs, None) else twins
-
-
-def all_settled(content: bytes) -> bool:
-    """Whether each activation's scale can be set in an integer file, or is the input's, or always the same."""
-    file = IntegerFile(content)
-    settled = {tensor for group in file.groups() for tensor in group} | set(file.inputs)
-    for op in file.operators:
-        read = {t for t in op.inputs if t >= 0 and not file.is_constant(t)}
-        if op.name in FIXED_OUTPUT or (op.name in KEEP_SCALE | {"QUANTIZE"} and read <= settled):
-            settled |= set(op.outputs)
-        if any(file.scale(t) is not None and t not in settled for t in op.outputs):
-            return False
-    return True
