@@ -31,7 +31,7 @@ class AgreementRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """How the weights came to be; enough to run the same training again."""
+    """How the weights came to be; enough to run the same training again; `teacher` is empty where there was none."""
 
     dataset: str
     images: int
@@ -46,6 +46,7 @@ class TrainingRecord:
     best_epoch: int
     best_miou: float
     wall_s: float
+    teacher: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

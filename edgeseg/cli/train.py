@@ -84,6 +84,15 @@ def command(
     freeze_start: Annotated[
         bool, typer.Option("--freeze-start", help="Leave the backbone to stride 4 and its normalisation as they start.")
     ] = False,
+    teacher: Annotated[
+        str | None, typer.Option(help="A model of the same classes to learn from, too: zoo name, folder or file.")
+    ] = None,
+    teacher_weight: Annotated[
+        float | None, typer.Option(help="With --teacher: its share of the loss, the labels have the rest; 0.5.")
+    ] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(help="With --teacher: a folder or glob of more pictures, without labels.")
+    ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the figures for TensorBoard there, too.")
     ] = None,
@@ -102,6 +111,7 @@ def command(
       edgeseg train --data camvid --out runs/camvid --init-from deeplab_dm05.tflite --size 352x480 --crop 240x320
       edgeseg train --data camvid --out runs/camvid --epochs 100 --resume
       edgeseg train --data mine --out runs/mine --time-budget 30m
+      edgeseg train --data camvid --out runs/small --backbone mobilenetv2_0.35 --teacher street --unlabelled flights/
       edgeseg train --data cells --out runs/cells --channels 1 --size 256x256
       KERAS_BACKEND=jax edgeseg train --data mine --out runs/mine --mixed-precision --batch 16
       edgeseg train --data cells --out runs/unet --arch unet_unpadded --form paper --size 572x572
@@ -118,6 +128,8 @@ def command(
         raise UsageError(f"--weights {weights}: expected imagenet")
     if weights and init_from:
         raise UsageError("--weights and --init-from were both given: choose one")
+    if teacher_weight is not None and teacher is None:
+        raise UsageError("--teacher-weight: there is no teacher; name one with --teacher")
     if epochs is not None and time_budget is not None:
         raise UsageError("--epochs and --time-budget were both given: choose one")
     height, width = parse_size(size)
@@ -131,6 +143,7 @@ def command(
         crop=parse_size(crop) if crop else None, learning_rate=lr,
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
         mixed_precision=mixed_precision, ema=ema, transfer_rate=transfer_rate, freeze_start=freeze_start,
+        teacher_weight=0.5 if teacher_weight is None else teacher_weight,
         augmentation=Augmentation(
             scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic
         ),
@@ -140,7 +153,7 @@ def command(
         card = train(
             data, out, architecture=arch, backbone=backbone, form=form, output_stride=output_stride, input=spec,
             splits=(split, val_split), layout=layout, init=init_from or weights or "random", options=options,
-            licence=licence, resume=resume, overwrite=overwrite,
+            teacher=teacher, unlabelled=unlabelled, licence=licence, resume=resume, overwrite=overwrite,
             time_budget=None if time_budget is None else parse_duration(time_budget), report=report,
         )  # fmt: skip
     model, score = out / "model.keras", card.scores[0]

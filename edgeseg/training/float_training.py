@@ -31,6 +31,7 @@ from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
 from edgeseg.training.history import best_epoch
 from edgeseg.training.options import Report, TrainingOptions
 from edgeseg.training.precision import precision, seeded
+from edgeseg.training.teaching import Teaching, taught_batches, taught_loss
 from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages, freeze_start, slow_layers
 
 _LOG = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def train_float(
     *,
     initialise: Initialise | None = None,
     init: str = "random",
+    teaching: Teaching | None = None,
     resume: bool = False,
     overwrite: bool = False,
     time_budget: float | None = None,
@@ -66,6 +68,7 @@ def train_float(
         options: How to train. More epochs than before may be asked of a training that is resumed.
         initialise: Called with the fresh network; random weights if None.
         init: What `initialise` does, for the training record.
+        teaching: A teacher to learn from, beside the labels.
         resume: Go on with the training in `folder`, if there is one.
         overwrite: Replace the training in `folder`; its model stays until the first of the new one's is saved.
         time_budget: Seconds; choose as many epochs as fit into them, see `budget.within`. A resumed training keeps what
@@ -84,19 +87,21 @@ def train_float(
     if going_on and time_budget is not None:
         raise UsageError("--time-budget with --resume: what it chose is kept, give --epochs to train for more")
     samples, pixels = read_checked(train_set, val_set)
+    samples += teaching.samples(card.labels.ignore_index) if teaching else []
     batches = Batches(samples, card.input, crop_of(card, options), options)
-    network = compiled_network(card, options, pixels)
+    network = compiled_network(card, options, pixels, taught=teaching is not None)
+    source = taught_batches(batches, teaching, card, network) if teaching else batches
     judge = BestByMiou(network, card, val_set, batches, folder / MODEL_FILE)
     if options.freeze_start:
         freeze_start(judge.copy, card)
     if time_budget is not None:
         left = time_budget - (time.monotonic() - began)
-        options = within(left, network, batches, judge.validation_seconds, options)
+        options = within(left, network, source, judge.validation_seconds, options)
         _LOG.info(
-            "%d epochs of %d steps fit into %.0f s, validated every %d", options.epochs, batches.steps, time_budget,
+            "%d epochs of %d steps fit into %.0f s, validated every %d", options.epochs, source.steps, time_budget,
             options.val_every,
         )  # fmt: skip
-    record = training_record(card, train_set, options, init)
+    record = training_record(card, train_set, options, init, teaching)
     judge.card = replace(card, training=record)
     checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
     if going_on:
@@ -111,7 +116,7 @@ def train_float(
         "%s: %d training and %d validation images, %s", card.name, len(train_set), len(val_set),
         f"going on after {describe(folder)}" if going_on else f"weights from {init}",
     )  # fmt: skip
-    fit(network, batches, judge, checkpoint, options, report)
+    fit(network, source, judge, checkpoint, options, report)
     return judge.card
 
 
@@ -172,13 +177,14 @@ class BestByMiou:
         save_model(self._path, self.copy, self.card)
 
 
-def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts) -> Any:
+def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts, *, taught: bool = False) -> Any:
     """Builds a card's network at the crops' size, with its loss and its optimizer.
 
     Args:
         card: What to build.
         options: How it is to be trained.
         pixels: Pixels of each class in the training pictures, for the loss's weights.
+        taught: Whether the batches are `TaughtBatches`.
     """
     height, width = crop_of(card, options)
     spec = replace(network_spec(card), height=height, width=width)
@@ -191,6 +197,8 @@ def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts) 
         ignore_index=card.labels.ignore_index,
         covers=find_form(spec.architecture, spec.form).covers(height, width),
     )
+    if taught:
+        loss = taught_loss(loss, options.teacher_weight, (height, width))
     if options.freeze_start:
         freeze_start(network, card)
     optimizer = adamw(network, card, options)
@@ -240,13 +248,16 @@ def read_checked(train_set: Dataset, val_set: Dataset) -> tuple[list[Sample], Co
     return samples, counts[: train_set.labels.num_classes]
 
 
-def training_record(card: ModelCard, train_set: Dataset, options: TrainingOptions, init: str) -> TrainingRecord:
+def training_record(
+    card: ModelCard, train_set: Dataset, options: TrainingOptions, init: str, teaching: Teaching | None
+) -> TrainingRecord:
     """Returns the record of a training whose best is not known yet."""
     return TrainingRecord(
-        dataset=f"{train_set.name}/{train_set.split}", images=len(train_set), epochs=options.epochs,
+        dataset=f"{train_set.name}/{train_set.split}",
+        images=len(train_set) + (len(teaching.unlabelled) if teaching else 0), epochs=options.epochs,
         batch_size=options.batch_size, crop=crop_of(card, options), loss=options.loss,
         learning_rate=options.learning_rate, weight_decay=options.weight_decay, seed=options.seed, init=init,
-        best_epoch=0, best_miou=0.0, wall_s=0.0,
+        best_epoch=0, best_miou=0.0, wall_s=0.0, teacher=teaching.name if teaching else "",
     )  # fmt: skip
 
 
@@ -254,8 +265,10 @@ def settings_of(card: ModelCard, record: TrainingRecord, options: TrainingOption
     """Returns what must agree between the first run and a resumed one; how many epochs may differ."""
     augmentation = asdict(options.augmentation)
     settings = asdict(options) | {"crop": list(record.crop), "scale": list(augmentation.pop("scale"))} | augmentation
-    for name in ("epochs", "patience", "augmentation"):
+    for name in ("epochs", "patience", "augmentation", *(() if record.teacher else ("teacher_weight",))):
         del settings[name]
+    if record.teacher:
+        settings["teacher"] = record.teacher
     return {
         "architecture": card.architecture, "backbone": card.backbone, "form": card.form,
         "output_stride": card.output_stride, "input": asdict(card.input), "classes": list(card.labels.names),

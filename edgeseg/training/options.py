@@ -33,6 +33,7 @@ class TrainingOptions:
             themselves.
         transfer_rate: Learning rate of backbone and pyramid over that of the rest, where they start from elsewhere.
         freeze_start: Leave the backbone up to stride 4, and its batch normalisation, as they start.
+        teacher_weight: Share of the loss that a teacher has, if there is one; the labels have the rest.
         augmentation: How strongly pictures are varied.
     """
 
@@ -51,6 +52,7 @@ class TrainingOptions:
     ema: float = 0.0
     transfer_rate: float = 1.0
     freeze_start: bool = False
+    teacher_weight: float = 0.5
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -65,6 +67,8 @@ class TrainingOptions:
             )
         if not 0 <= self.ema < 1 or not 0 <= self.transfer_rate < math.inf:
             raise UsageError(f"ema {self.ema}, transfer rate {self.transfer_rate}: expected 0 <= ema < 1, rate >= 0")
+        if not 0 < self.teacher_weight <= 1:
+            raise UsageError(f"teacher weight {self.teacher_weight}: expected above 0, at most 1")
         if self.crop is not None and min(self.crop) < 1:
             raise UsageError(f"crop {self.crop[0]}x{self.crop[1]}: expected two positive numbers, height x width")
         parse_loss(self.loss)

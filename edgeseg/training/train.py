@@ -11,6 +11,7 @@ from typing import Any
 from edgeseg.architectures.registry import DEFAULT_BACKBONE, find_form
 from edgeseg.card import Form, InputSpec, ModelCard, Recipe
 from edgeseg.card_file import read_model
+from edgeseg.data.calibration import open_calibration
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import UsageError
@@ -19,6 +20,7 @@ from edgeseg.keras_model import load_model, network_spec
 from edgeseg.training.float_training import Initialise, train_float
 from edgeseg.training.initial_weights import init_from_imagenet, init_from_keras
 from edgeseg.training.options import Report, TrainingOptions
+from edgeseg.training.teaching import Teaching
 from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
 
 _LOG = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ def train(
     layout: str = "auto",
     init: str | os.PathLike[str] = "random",
     options: TrainingOptions | None = None,
+    teacher: str | os.PathLike[str] | None = None,
+    unlabelled: str | os.PathLike[str] | None = None,
     licence: str = "",
     resume: bool = False,
     overwrite: bool = False,
@@ -63,6 +67,10 @@ def train(
         layout: The data set's layout; recognised by its folders if "auto".
         init: "random", "imagenet", or a `.tflite` or `.keras` file to start from.
         options: How to train. More epochs than before may be asked of a training that is resumed.
+        teacher: A model of the same classes to learn from beside the labels: a zoo name, a folder, a `.keras` or
+            `.tflite` file. `options.teacher_weight` is its share.
+        unlabelled: More pictures, of which only the teacher says what is in them: a folder, glob or picture, or a
+            calibration set.
         licence: Terms of the weights, for the card.
         resume: Go on with the training in `out`, if there is one.
         overwrite: Replace the training in `out`; its model stays until the first of the new one's is saved.
@@ -102,9 +110,23 @@ def train(
     network_spec(card)
     return train_float(
         card, train_set, val_set, Path(out), options, init=str(init) if _is_word(init) else Path(init).name,
-        initialise=initialiser(init, card, train_set), resume=resume, overwrite=overwrite,
-        time_budget=time_budget, report=report,
+        initialise=initialiser(init, card, train_set), teaching=teaching_by(teacher, unlabelled), resume=resume,
+        overwrite=overwrite, time_budget=time_budget, report=report,
     )  # fmt: skip
+
+
+def teaching_by(teacher: str | os.PathLike[str] | None, unlabelled: str | os.PathLike[str] | None) -> Teaching | None:
+    """Returns what to learn from beside the labels, if there is a teacher.
+
+    Raises:
+        UsageError: Pictures without labels are given, and no teacher.
+        DataError: There are no such pictures.
+    """
+    if teacher is None:
+        if unlabelled is not None:
+            raise UsageError("--unlabelled: nobody says what is in those pictures; name a --teacher")
+        return None
+    return Teaching(model=teacher, unlabelled=() if unlabelled is None else open_calibration(os.fspath(unlabelled)))
 
 
 def own_backbone(init: str | os.PathLike[str]) -> str | None:
