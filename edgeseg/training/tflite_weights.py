@@ -7,6 +7,7 @@ same, but its normalisations hold the statistics of real pictures, from which tr
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -84,11 +85,12 @@ def _folded(graph: Subgraph, operator: Operator) -> FoldedConvolution:
 # === Which backbone it is ===
 
 
-def backbone_layers(backbone: str) -> list[tuple[str, Shape]]:
+@functools.cache  # some have tens of millions of weights, which Keras draws
+def backbone_layers(backbone: str) -> tuple[tuple[str, Shape], ...]:
     """Returns name and shape of the convolution layers of a backbone, in order."""
     image = keras.Input((64, 64, 3))
     model = keras.Model(image, build_backbone(keras, image, backbone, 32).last)
-    return [(layer.name, _shape(layer)) for layer in model.layers if hasattr(layer, "kernel")]
+    return tuple((layer.name, _shape(layer)) for layer in model.layers if hasattr(layer, "kernel"))
 
 
 def _shape(layer: Any) -> Shape:

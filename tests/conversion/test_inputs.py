@@ -118,12 +118,12 @@ def test_a_network_without_a_card_is_described_by_options(meadow: Meadow, meadow
 
 
 def test_a_grey_network_trains_converts_and_runs_on_grey_and_coloured_pictures(
-    meadow: Meadow, meadow_folder: Path, tmp_path: Path, cli
+    meadow: Meadow, meadow_folder: Path, tiny_backbone: str, tmp_path: Path, cli
 ) -> None:
     trained = cli(
         "train", "--data", meadow_folder, "--out", tmp_path / "run", "--channels", "1", "--size", "64x96",
-        "--arch", "fcn16s", "--backbone", "resnet18_0.25", "--epochs", "20", "--batch", "4", "--lr", "4e-3",
-        "--val-every", "12",
+        "--arch", "fcn16s", "--backbone", tiny_backbone, "--epochs", "20", "--batch", "4", "--lr", "4e-3",
+        "--val-every", "20",
     )  # fmt: skip
     assert trained.exit_code == 0, trained.stderr
     done = cli(

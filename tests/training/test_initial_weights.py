@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tf_keras
 
 from edgeseg.architectures.backbones.mobilenet import MOBILENETV2
 from edgeseg.architectures.backbones.registry import build_backbone
@@ -28,9 +29,9 @@ Meadow = tuple[Dataset, Dataset]
 @pytest.fixture(scope="module")
 def donor(small_card: ModelCard, meadow: Meadow, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A MobileNetV2 0.2 with statistics of its own, and its float32 file."""
-    keras.utils.set_random_seed(3)
-    image = keras.Input(batch_shape=(1, 64, 96, 3))
-    network = keras.Model(image, build_backbone(keras, image, "mobilenetv2_0.2", 16).last)
+    tf_keras.utils.set_random_seed(3)
+    image = tf_keras.Input(batch_shape=(1, 64, 96, 3))
+    network = tf_keras.Model(image, build_backbone(tf_keras, image, "mobilenetv2_0.2", 16).last)
     random = np.random.default_rng(3)
     for layer in network.layers:
         if layer.name.endswith("_BN"):
@@ -75,17 +76,17 @@ def test_any_backbone_and_deeplab_s_pyramid_are_taken_over(
     small_card: ModelCard, meadow: Meadow, tmp_path: Path
 ) -> None:
     """The file holds a backbone that is no MobileNetV2, and a DeepLab's pyramid that concatenates and projects."""
-    keras.utils.set_random_seed(5)
+    tf_keras.utils.set_random_seed(5)
     spec = replace(network_spec(small_card), architecture="panoptic_deeplab", backbone="mobilenetedgetpu_0.25")
-    image = keras.Input(batch_shape=(1, *spec.size, 3))
-    features = build_backbone(keras, image, spec.backbone, spec.output_stride).last
-    branch = keras.layers.Conv2D(128, 1, activation="relu", bias_initializer="random_normal")(features)
-    pooled = keras.layers.GlobalAveragePooling2D(keepdims=True)(features)
-    pooled = keras.layers.Conv2D(128, 1, activation="relu", bias_initializer="random_normal")(pooled)
-    pooled = keras.layers.Resizing(*branch.shape[1:3])(pooled)
-    joined = keras.layers.Concatenate()([pooled, branch])
-    outputs = keras.layers.Conv2D(128, 1, activation="relu", bias_initializer="random_normal")(joined)
-    theirs = keras.Model(image, outputs)
+    image = tf_keras.Input(batch_shape=(1, *spec.size, 3))
+    features = build_backbone(tf_keras, image, spec.backbone, spec.output_stride).last
+    branch = tf_keras.layers.Conv2D(128, 1, activation="relu", bias_initializer="random_normal")(features)
+    pooled = tf_keras.layers.GlobalAveragePooling2D(keepdims=True)(features)
+    pooled = tf_keras.layers.Conv2D(128, 1, activation="relu", bias_initializer="random_normal")(pooled)
+    pooled = tf_keras.layers.Resizing(*branch.shape[1:3])(pooled)
+    joined = tf_keras.layers.Concatenate()([pooled, branch])
+    outputs = tf_keras.layers.Conv2D(128, 1, activation="relu", bias_initializer="random_normal")(joined)
+    theirs = tf_keras.Model(image, outputs)
     tensors = [fit(i, small_card.input) for i, _ in meadow[0]]
     path = tmp_path / "donor.tflite"
     path.write_bytes(run_converter(theirs, replace(small_card.recipe, name="float32"), small_card.input, tensors))
@@ -93,7 +94,7 @@ def test_any_backbone_and_deeplab_s_pyramid_are_taken_over(
 
     network = build_network(keras, spec, batch_size=1)
     taken = init_from_tflite(network, path, spec.backbone, small_card.input, meadow[0])
-    assert taken == sum(hasattr(layer, "kernel") for layer in theirs.layers) + 1  # the projection in two parts
+    assert taken == sum("Conv2D" in type(layer).__name__ for layer in theirs.layers) + 1  # the projection in two parts
     picture = normalise(fit(meadow[1].load(0)[0], small_card.input), small_card.input)[None]
     pyramid = keras.Model(network.input, network.get_layer("aspp_relu").output)
     ours, wanted = np.asarray(pyramid(picture)), np.asarray(theirs(picture))
