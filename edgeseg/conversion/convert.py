@@ -149,8 +149,8 @@ def convert(
         return done
     file = Path(out) / done.file_name if Path(out).is_dir() else Path(out)
     write_bytes(file, done.content)
-    if training is not None and training.data.checkpoint is not None:
-        training.data.checkpoint.unlink(missing_ok=True)
+    if training is not None:
+        training.data.forget()
     return replace(done, file=file)
 
 
@@ -172,12 +172,10 @@ def open_training(
     if data is None:
         raise UsageError(f"{recipe} trains the weights: name the data set they were trained on with --data")
     train_set, val_set = (open_dataset(Path(data), split) for split in ("train", "val"))
-    checkpoint = None
+    folder = None
     if out is not None:
-        checkpoint = Path(out) / "qat.npz" if Path(out).is_dir() else Path(f"{os.fspath(out)}.qat.npz")
-    return Training(
-        data=QatData(train_set=train_set, val_set=val_set, checkpoint=checkpoint, resume=resume), options=options
-    )
+        folder = Path(out) / "qat" if Path(out).is_dir() else Path(f"{os.fspath(out)}.qat")
+    return Training(data=QatData(train_set=train_set, val_set=val_set, folder=folder, resume=resume), options=options)
 
 
 def _check_apart(out: Path, model: Any, calibration: Any, pictures: Pictures) -> None:

@@ -2,13 +2,15 @@
 
 It starts from the tuned file and the float weights, batch normalisation folded. Ranges of activations stay what tuning
 made them; kernels and biases are trained through the file's own graph (`fake_quant`) at a low rate, and the best by val
-mIoU, the start included, go back into the file: same graph, same operators, same speed.
+mIoU, the start included, go back into the file: same graph, same operators, same speed. Batches, loop and checkpoint
+are those of float training.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
-import json
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -18,18 +20,25 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgeseg.card import InputSpec, ModelCard
+from edgeseg.arrays import Float32
+from edgeseg.card import ModelCard
 from edgeseg.conversion.converter import Advance
 from edgeseg.conversion.fake_quant import GraphLayer, float_weights_for, trained_file
 from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError, UsageError
-from edgeseg.files import replacing
-from edgeseg.image import normalise
+from edgeseg.files import ensure_folder, replacing
 from edgeseg.keras_model import KerasSegmenter
 from edgeseg.losses import make_loss
-from edgeseg.scoring.evaluate import evaluate
-from edgeseg.training.augmentation import Augmentation, augment
+from edgeseg.scoring.evaluate import Evaluation, evaluate
+from edgeseg.training.batches import Batches, BatchSource
+from edgeseg.training.checkpoint import Checkpoint
+from edgeseg.training.fit import fit
+from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE
+from edgeseg.training.options import Progress, TrainingOptions
+from edgeseg.training.teaching import TaughtBatches, taught_loss
+
+BEST_FILE = "best.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +48,7 @@ class QatOptions:
     Attributes:
         epochs: Passes over the training pictures.
         batch_size: Pictures a step.
-        learning_rate: Adam's at the start; it falls linearly to zero.
+        learning_rate: Adam's at the start; it falls to zero.
         loss: See `edgeseg.losses.make_loss`.
         distill: Learn what the float network gives instead of the labels, which then only choose the best epoch.
         seed: Of order and augmentation.
@@ -53,11 +62,18 @@ class QatOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: expected at least 1")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning rate {self.learning_rate}: expected a number above 0")
+        self.training()
+
+    def training(self) -> TrainingOptions:
+        """Returns the same as the fitting loop takes it.
+
+        Raises:
+            UsageError: A number is out of range, or the loss is unknown.
+        """
+        return TrainingOptions(
+            epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate, loss=self.loss,
+            seed=self.seed, warmup_steps=0, teacher_weight=1.0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +83,23 @@ class QatData:
     Attributes:
         train_set: Training pictures.
         val_set: Validation pictures.
-        checkpoint: File that a stopped training goes on from; None keeps nothing.
-        resume: Whether to go on from it.
+        folder: Where a stopped training can be gone on with from; None keeps nothing.
+        resume: Whether to go on from there.
     """
 
     train_set: Dataset
     val_set: Dataset
-    checkpoint: Path | None = None
+    folder: Path | None = None
     resume: bool = False
+
+    def forget(self) -> None:
+        """Removes what the training kept, once it is not needed any more."""
+        if self.folder is None or not self.folder.is_dir():
+            return
+        for name in (CHECKPOINT_FILE, BEST_FILE, HISTORY_FILE):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else's files are in it
+            self.folder.rmdir()
 
 
 def train_for_integers(
@@ -103,6 +128,7 @@ def train_for_integers(
     Raises:
         ConversionError: The converter made two different graphs, or an operator cannot be trained through.
         DataError: A data set is empty or has other classes; the checkpoint is damaged.
+        TrainingError: The loss is no number any more.
         UsageError: The checkpoint belongs to another training.
     """
     for dataset in (data.train_set, data.val_set):
@@ -111,133 +137,127 @@ def train_for_integers(
                 f"the {dataset.name} data set has {dataset.labels.num_classes} classes, {card.name} has "
                 f"{card.labels.num_classes}: train it on the data set it was trained for"
             )
+    training, spec = options.training(), card.input
     keras.utils.set_random_seed(options.seed)
-    weights = float_weights_for(IntegerFile(content), IntegerFile(reference))
-    layer = GraphLayer(content, weights, name="integer_graph")
-    spec = card.input
-    image = keras.Input((spec.height, spec.width, spec.channels))
-    network = keras.Model(image, layer(image), name=card.name.replace(".", "_"))
-    teacher = GraphLayer(reference, None, name="float_graph") if options.distill else None
-    loss = (
-        distillation
-        if teacher
-        else make_loss(options.loss, num_classes=card.labels.num_classes, ignore_index=card.labels.ignore_index)
-    )
-    optimizer = keras.optimizers.Adam(options.learning_rate)
-    network.compile(optimizer, loss=loss, jit_compile=False)
-    optimizer.build(network.trainable_variables)
-    state = _State(network, data, options)
-    if state.best_miou is None:
-        state.judge(card, data.val_set)
-        notify(f"fake-quantized, before training: val mIoU {state.best_miou:.4f}")
-    batches = Batches(data.train_set, spec, options)
-    total = options.epochs * batches.steps
-    for epoch in range(state.epoch, options.epochs):
-        losses = []
-        for step, (images, labels) in enumerate(batches.epoch(epoch), epoch * batches.steps):
-            optimizer.learning_rate = options.learning_rate * (1 - step / total)
-            targets = teacher(images) if teacher else labels
-            losses.append(float(network.train_on_batch(images, targets)))
-            advance(step + 1, total)
-        miou = state.judge(card, data.val_set)
-        notify(
-            f"epoch {epoch + 1}/{options.epochs} loss {np.mean(losses):.4f} val mIoU {miou:.4f} "
-            f"(best {state.best_miou:.4f})"
-        )
-        state.save(epoch + 1)
-    state.restore_best()
+    layer = GraphLayer(content, float_weights_for(IntegerFile(content), IntegerFile(reference)), name="integer_graph")
+    network = _compiled(layer, card, options)
+    batches: BatchSource = Batches(list(data.train_set), spec, (spec.height, spec.width), training)
+    if options.distill:
+        batches = TaughtBatches(batches, _teacher(reference))
+    with _place(data) as folder:
+        judge = BestWeights(network, card, data.val_set, folder / BEST_FILE)
+        checkpoint = Checkpoint(folder / CHECKPOINT_FILE, _settings(card, data, options), anew="delete it")
+        if checkpoint.path.exists():
+            if not data.resume:
+                raise UsageError(f"{folder} keeps a training that was stopped: go on with --resume, or delete it")
+            checkpoint.load(network)
+            judge.recall()
+        else:
+            judge.keep(judge.score(), 0, 0.0)
+            notify(f"fake-quantized, before training: val mIoU {judge.miou:.4f}")
+        fit(network, batches, judge, checkpoint, training, _teller(judge, advance, notify))
+        judge.restore()
     return trained_file(content, layer), network
 
 
-def distillation(taught: Any, logits: Any) -> Any:
-    """Cross-entropy with the float network's probabilities, mean over pixels."""
-    wanted = keras.ops.softmax(taught, axis=-1)
-    return -keras.ops.mean(keras.ops.sum(wanted * keras.ops.log_softmax(logits, axis=-1), axis=-1))
+def _compiled(layer: GraphLayer, card: ModelCard, options: QatOptions) -> Any:
+    """Makes the network that is trained: the file's graph, with its loss and its optimizer."""
+    spec = card.input
+    image = keras.Input((spec.height, spec.width, spec.channels))
+    network = keras.Model(image, layer(image), name=card.name.replace(".", "_"))
+    loss = make_loss(options.loss, num_classes=card.labels.num_classes, ignore_index=card.labels.ignore_index)
+    if options.distill:
+        loss = taught_loss(loss, 1.0, (spec.height, spec.width))
+    network.compile(keras.optimizers.Adam(options.learning_rate), loss=loss, jit_compile=False)
+    network.optimizer.build(network.trainable_variables)
+    return network
 
 
-class Batches:
-    """Augmented batches, the same for the same (seed, epoch).
+def _teacher(reference: bytes) -> Callable[[Float32], Float32]:
+    """The float file, which says what it sees on the fake-quantized network's own pictures."""
+    graph = GraphLayer(reference, None, name="float_graph")
+    return lambda images: np.asarray(keras.ops.softmax(graph(images), axis=-1), np.float32)
+
+
+@contextlib.contextmanager
+def _place(data: QatData) -> Iterator[Path]:
+    """Yields where the state is kept; what nobody asked for is gone afterwards."""
+    if data.folder is not None:
+        yield ensure_folder(data.folder)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def _settings(card: ModelCard, data: QatData, options: QatOptions) -> dict[str, Any]:
+    """What must agree between the first run and a resumed one; how many epochs may differ."""
+    chosen = asdict(options)
+    del chosen["epochs"]
+    return {
+        "network": card.name, "data": f"{data.train_set.name}/{data.train_set.split}", "images": len(data.train_set),
+        **chosen,
+    }  # fmt: skip
+
+
+def _teller(judge: BestWeights, advance: Advance, notify: Callable[[str], None]) -> Callable[[Progress], None]:
+    def tell(progress: Progress) -> None:
+        row = progress.ended
+        if row is None:
+            advance(progress.epoch * progress.steps + progress.step, progress.epochs * progress.steps)
+        else:
+            notify(
+                f"epoch {row.epoch}/{progress.epochs} loss {row.loss:.4f} val mIoU {row.val_miou:.4f} "
+                f"(best {judge.miou:.4f})"
+            )
+
+    return tell
+
+
+class BestWeights:
+    """Judges the network in training by its mIoU on validation pictures, and keeps its best weights in a file.
 
     Args:
-        dataset: The pictures.
-        spec: The network's input; the graph's size is fixed, so crops have it, too.
-        options: Batch size and seed.
+        network: The network.
+        card: Its input.
+        val_set: The validation pictures.
+        path: Where the best is kept.
+
+    Attributes:
+        miou: That of the best so far, the start included.
     """
 
-    def __init__(self, dataset: Dataset, spec: InputSpec, options: QatOptions) -> None:
-        if not len(dataset):
-            raise DataError(f"the {dataset.name} {dataset.split} split is empty")
-        self._dataset, self._spec, self._options = dataset, spec, options
-        self.steps = max(1, len(dataset) // options.batch_size)
+    def __init__(self, network: Any, card: ModelCard, val_set: Dataset, path: Path) -> None:
+        self._network, self._card, self._val_set, self._path = network, card, val_set, path
+        self.miou = -1.0
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Any, Any]]:
-        """Yields the (images, labels) of one epoch."""
-        size, seed, spec = self._options.batch_size, self._options.seed, self._spec
-        order = np.random.default_rng((seed, epoch)).permutation(len(self._dataset))
-        for step in range(self.steps):
-            chosen = np.resize(order, self.steps * size)[step * size : (step + 1) * size]
-            samples = [
-                augment(
-                    *self._dataset.load(int(index)), spec, (spec.height, spec.width), Augmentation(),
-                    np.random.default_rng((seed, epoch, step, int(index))),
-                )
-                for index in chosen
-            ]  # fmt: skip
-            images = np.stack([normalise(pixels, spec) for pixels, _ in samples])
-            yield images, np.stack([labels for _, labels in samples]).astype(np.int32)
+    def score(self) -> Evaluation:
+        """Measures the network as it is now."""
+        return evaluate(KerasSegmenter(self._network, self._card.input).segment, self._val_set)
 
-
-class _State:
-    """Where a training stands: its variables, the best so far, and the file that keeps them."""
-
-    def __init__(self, network: Any, data: QatData, options: QatOptions) -> None:
-        self._network, self._path = network, data.checkpoint
-        self._settings = {**asdict(options), "network": network.name, "dataset": data.train_set.name}
-        self.epoch = 0
-        self.best_miou: float | None = None
-        self._best: list[Any] = []
-        if self._path is None or not self._path.exists():
+    def keep(self, score: Evaluation, epoch: int, wall_s: float) -> None:
+        """Stores the weights as `score` measured them, if they are better than the start, too."""
+        if score.miou <= self.miou:
             return
-        if not data.resume:
-            raise UsageError(f"{self._path} keeps a training that was stopped: go on with --resume, or delete it")
-        self._load(self._path)
-
-    def judge(self, card: ModelCard, dataset: Dataset) -> float:
-        """Scores the network as it is, and keeps its weights if they are the best."""
-        miou = evaluate(KerasSegmenter(self._network, card.input).segment, dataset).miou
-        if self.best_miou is None or miou > self.best_miou:
-            self.best_miou, self._best = miou, self._network.get_weights()
-        return miou
-
-    def restore_best(self) -> None:
-        """Gives the network its best weights."""
-        self._network.set_weights(self._best)
-
-    def save(self, epoch: int) -> None:
-        """Writes the state atomically."""
-        if self._path is None:
-            return
-        facts = {"settings": self._settings, "epoch": epoch, "best_miou": self.best_miou}
-        variables = [*self._network.get_weights(), *map(np.asarray, self._network.optimizer.variables)]
-        arrays = {f"v{n}": value for n, value in enumerate(variables)}
-        arrays |= {f"b{n}": value for n, value in enumerate(self._best)}
+        self.miou = score.miou
+        arrays = {str(n): value for n, value in enumerate(self._network.get_weights())}
         with replacing(self._path) as temporary:
-            np.savez(temporary, facts=np.array(json.dumps(facts)), **arrays)
+            np.savez(temporary, miou=score.miou, **arrays)
 
-    def _load(self, path: Path) -> None:
-        count = len(self._network.get_weights())
-        optimizer = self._network.optimizer
+    def recall(self) -> None:
+        """Takes up the best of the training that is gone on with.
+
+        Raises:
+            DataError: The file is missing or damaged.
+        """
+        self.miou, _ = self._read()
+
+    def restore(self) -> None:
+        """Gives the network its best weights."""
+        self._network.set_weights(self._read()[1])
+
+    def _read(self) -> tuple[float, list[Any]]:
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                facts = json.loads(str(stored["facts"]))
-                variables = [stored[f"v{n}"] for n in range(count + len(optimizer.variables))]
-                self._best = [stored[f"b{n}"] for n in range(count)]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} is no state of this training ({error}): delete it to begin anew") from error
-        different = [name for name, value in self._settings.items() if facts["settings"].get(name) != value]
-        if different:
-            raise UsageError(f"{path} keeps a training with another {', '.join(different)}: use the same, or delete it")
-        self._network.set_weights(variables[:count])
-        for variable, value in zip(optimizer.variables, variables[count:], strict=True):
-            variable.assign(value)
-        self.epoch, self.best_miou = int(facts["epoch"]), float(facts["best_miou"])
+            with np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False) as stored:
+                return float(stored["miou"]), [stored[str(n)] for n in range(len(stored.files) - 1)]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{self._path} cannot be read ({error}): delete {self._path.parent}, begin anew") from error

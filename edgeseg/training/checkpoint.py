@@ -60,17 +60,18 @@ class Checkpoint:
     Args:
         path: The file.
         settings: What must agree between the first run and a resumed one.
+        anew: What messages advise to whoever would rather begin anew.
 
     Attributes:
         history: The epochs that are done.
         wall_s: Seconds they took.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, *, anew: str = "--overwrite it") -> None:
         self.path = path
         self.history: History = ()
         self.wall_s = 0.0
-        self._settings = settings
+        self._settings, self._anew = settings, anew
 
     def save(self, network: Any, history: History, wall_s: float) -> None:
         """Writes the state atomically."""
@@ -92,31 +93,31 @@ class Checkpoint:
             UsageError: It belongs to a training with other settings; the message names each.
             DataError: It is damaged, of an earlier edgeseg, or of another network.
         """
-        facts = read_facts(self.path)
+        facts = read_facts(self.path, self._anew)
         different = differences(facts["settings"], json.loads(json.dumps(self._settings)))
         if different:
             raise UsageError(
                 f"{self.path.parent} holds a training with other settings ({'; '.join(different)}): --resume with the "
-                "same ones, --overwrite it, or name another folder"
+                f"same ones, {self._anew}, or name another folder"
             )
         variables = named_variables(network)
         with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as stored:
             arrays = {name.removeprefix("v/"): stored[name] for name in stored.files if name != "facts"}
         for name in sorted(arrays.keys() ^ variables.keys()):
             where = "the network" if name in arrays else "the checkpoint"
-            raise DataError(f"{self.path} does not fit the network: {where} has no {name}; --overwrite it")
+            raise DataError(f"{self.path} does not fit the network: {where} has no {name}; {self._anew}")
         for name, variable in variables.items():
             if arrays[name].shape != tuple(variable.shape):
                 raise DataError(
                     f"{self.path} does not fit the network: {name} has shape {arrays[name].shape}, expected "
-                    f"{tuple(variable.shape)}; --overwrite it"
+                    f"{tuple(variable.shape)}; {self._anew}"
                 )
         for name, variable in variables.items():
             variable.assign(arrays[name])
         self.history, self.wall_s = facts["history"], facts["wall_s"]
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_facts(path: Path, anew: str = "--overwrite it") -> dict[str, Any]:
     """Reads what a checkpoint says beside its variables: "history", "wall_s", "settings".
 
     Raises:
@@ -126,14 +127,14 @@ def read_facts(path: Path) -> dict[str, Any]:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             if "facts" in stored.files and stored["facts"].dtype.kind != "U":
                 raise DataError(
-                    f"{path} was written by an earlier edgeseg, which this one cannot go on from: --overwrite it, or "
+                    f"{path} was written by an earlier edgeseg, which this one cannot go on from: {anew}, or "
                     "name another folder"
                 )
             facts = json.loads(str(stored["facts"]))
         facts["history"] = tuple(from_json(row) for row in facts["history"])
         return {"wall_s": float(facts["wall_s"]), "settings": dict(facts["settings"]), "history": facts["history"]}
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no checkpoint of a training ({error}): --overwrite it to begin anew") from error
+        raise DataError(f"{path} is no checkpoint of a training ({error}): {anew} to begin anew") from error
 
 
 def differences(then: Settings, now: Settings) -> list[str]:

@@ -186,17 +186,22 @@ def test_distillation_needs_no_labels_to_learn_from(quantized: Any, meadow: Mead
 
 def test_a_stopped_training_goes_on_where_it_was(quantized: Any, meadow: Meadow, tmp_path: Path) -> None:
     whole, lines = run(quantized, meadow)
-    state = tmp_path / "state.npz"
+    state = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt):
-        run(quantized, meadow, checkpoint=state, stop="epoch 2")
-    with pytest.raises(UsageError, match="keeps a training that was stopped: go on with --resume"):
-        run(quantized, meadow, checkpoint=state)
-    with pytest.raises(UsageError, match="keeps a training with another epochs"):
-        run(quantized, meadow, QatOptions(epochs=9, batch_size=4, learning_rate=0.02), checkpoint=state, resume=True)
-    resumed, more = run(quantized, meadow, checkpoint=state, resume=True)
-    assert [line[:9] for line in more] == ["epoch 2/3", "epoch 3/3"]
+        run(quantized, meadow, folder=state, stop="epoch 2")
+    with pytest.raises(UsageError, match="keeps a training that was stopped: go on with --resume, or delete it"):
+        run(quantized, meadow, folder=state)
+    with pytest.raises(
+        UsageError, match=r"learning_rate 0.02 then, 0.05 now\): --resume with the same ones, delete it"
+    ):
+        run(quantized, meadow, QatOptions(epochs=3, batch_size=4, learning_rate=0.05), folder=state, resume=True)
+    resumed, more = run(quantized, meadow, folder=state, resume=True)
+    assert [line[:9] for line in more] == ["epoch 3/3"]
     assert resumed == whole
-    assert more == lines[2:]
+    assert more == lines[3:]
+    data = QatData(train_set=meadow[0], val_set=meadow[1], folder=state)
+    data.forget()
+    assert not state.exists()
 
 
 def test_an_operator_that_cannot_be_trained_through_is_named(quantized: Any) -> None:
@@ -222,7 +227,7 @@ def test_the_command_trains_and_writes(meadow_folder: Path, tmp_path: Path, cli:
     assert card.calibration is not None
     assert card.calibration.source == "folder/train"
     assert float_operators(parse_graph(file.read_bytes())) == []
-    assert not list(tmp_path.glob("*.npz"))
+    assert not list(tmp_path.glob("*.qat"))
 
     assert "int8_ptq trains nothing" in cli("convert", tmp_path / "net.keras", "--int8", "--epochs", 2).error
 
@@ -230,5 +235,5 @@ def test_the_command_trains_and_writes(meadow_folder: Path, tmp_path: Path, cli:
 def test_the_library_says_what_is_missing() -> None:
     with pytest.raises(UsageError, match="int8_qat trains the weights: name the data set"):
         edgeseg.convert(colour_network(), "int8_qat")
-    with pytest.raises(UsageError, match="learning rate 0: expected a number above 0"):
+    with pytest.raises(UsageError, match="learning rate 0, weight decay 0.01: expected > 0"):
         QatOptions(learning_rate=0)
