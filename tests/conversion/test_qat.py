@@ -235,5 +235,5 @@ def test_the_command_trains_and_writes(meadow_folder: Path, tmp_path: Path, cli:
 def test_the_library_says_what_is_missing() -> None:
     with pytest.raises(UsageError, match="int8_qat trains the weights: name the data set"):
         edgeseg.convert(colour_network(), "int8_qat")
-    with pytest.raises(UsageError, match="learning rate 0, weight decay 0.01: expected > 0"):
+    with pytest.raises(UsageError, match=r"learning rate 0, weight decay 0.01: expected > 0"):
         QatOptions(learning_rate=0)
