@@ -59,6 +59,9 @@ if TYPE_CHECKING:
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.signature import Preprocessing
     from edgeseg.scoring.evaluate import evaluate
+    from edgeseg.surveying.options import SurveyOptions
+    from edgeseg.surveying.records import PictureRecord, Survey
+    from edgeseg.surveying.survey import survey
     from edgeseg.training.options import TrainingOptions
     from edgeseg.training.train import train
 
@@ -102,6 +105,9 @@ _HOMES = {
     "edgeseg.runtime.result": ("Result",),
     "edgeseg.runtime.segmenter": ("Segmenter",),
     "edgeseg.runtime.signature": ("Preprocessing",),
+    "edgeseg.surveying.options": ("SurveyOptions",),
+    "edgeseg.surveying.records": ("PictureRecord", "Survey"),
+    "edgeseg.surveying.survey": ("survey",),
     "edgeseg.training.options": ("TrainingOptions",),
     "edgeseg.training.train": ("train",),
 }  # fmt: skip
@@ -133,6 +139,7 @@ __all__ = [
     "OutputError",
     "OutputKind",
     "OutputOptions",
+    "PictureRecord",
     "PluginError",
     "Preprocessing",
     "Recipe",
@@ -145,6 +152,8 @@ __all__ = [
     "Segmenter",
     "SourceError",
     "SourceOptions",
+    "Survey",
+    "SurveyOptions",
     "TrainingError",
     "TrainingOptions",
     "TrainingRecord",
@@ -170,6 +179,7 @@ __all__ = [
     "read_label_map",
     "read_model",
     "run",
+    "survey",
     "thaw",
     "train",
     "write_flight",

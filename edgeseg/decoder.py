@@ -118,7 +118,7 @@ class Decoder:
         check_size(height, width)
         canvas = self._canvas(covered, height, width)
         if sharp and self._spec.kind == "logits":
-            return label_map(self._one_per_class(output), height, width, canvas)
+            return label_map(one_per_class(output, self._spec), height, width, canvas)
         whole = self.label_map(output, self._input.inner)
         return np.ascontiguousarray(resize_label_map(whole, *canvas)[:height, :width])
 
@@ -151,16 +151,25 @@ class Decoder:
             real = np.concatenate([np.zeros_like(real) if are_logits else 1 - real, real], axis=2)
         return probabilities(real, height, width, self._canvas(covered, height, width), softmax=are_logits)
 
-    def _one_per_class(self, output: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Sets one channel against its threshold, so that the stronger of two decides: bilinear mixtures as well."""
-        if not self._spec.is_binary:
-            return output
-        threshold = self._spec.stored_threshold
-        whole = output.dtype.kind in "iu" and float(threshold).is_integer()
-        channel = output.astype(np.int32 if whole else np.float32)
-        return np.concatenate([np.full_like(channel, threshold), channel], axis=2)
-
     def _canvas(self, covered: tuple[int, int], height: int, width: int) -> tuple[int, int]:
         """The size of what the output covers, padding and all, where the picture in it is height x width."""
         rows, columns = self._input.inner
         return max(height, round(height * rows / covered[0])), max(width, round(width * columns / covered[1]))
+
+
+def one_per_class(output: npt.NDArray[Any], spec: OutputSpec) -> npt.NDArray[Any]:
+    """Returns logits with a channel for each class: the strongest of a pixel, or of a mixture of pixels, is its class.
+
+    Args:
+        output: (h, w, channels) logits.
+        spec: What they are; of one channel, its threshold is set against it.
+
+    Returns:
+        (h, w, classes); `output` itself if it has more than one channel.
+    """
+    if not spec.is_binary:
+        return output
+    threshold = spec.stored_threshold
+    whole = output.dtype.kind in "iu" and float(threshold).is_integer()
+    channel = output.astype(np.int32 if whole else np.float32)
+    return np.concatenate([np.full_like(channel, threshold), channel], axis=2)

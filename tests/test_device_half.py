@@ -76,6 +76,7 @@ def test_every_device_command_runs_there(python, tiny_model: Path, tiny_dataset:
         "eval": (tiny_model, "--data", tiny_dataset),
         "bench": (tiny_model, "--runs", 1, "--seconds", 0, "--warmup", 0),
         "run": (tiny_model, "--source", picture, "--headless", "--stats", tmp_path / "stats.json"),
+        "survey": (picture, "-m", tiny_model, "-o", tmp_path / "survey"),
         "report": (tiny_model, "--data", tiny_dataset, "-o", tmp_path / "out"),
     }
     lines = [[name, *map(str, words)] for name, words in commands.items()]

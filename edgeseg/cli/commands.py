@@ -21,6 +21,7 @@ COMMANDS = {
     "eval": ("evaluate", "Score a network or a file on a data set."),
     "bench": ("bench", "Measure latency on this machine."),
     "run": ("run", "Segment a camera, a video or pictures, live."),
+    "survey": ("survey", "Segment orthomosaics and large photos; areas, polygons."),
     "report": ("report", "Compare models: accuracy against latency."),
     "doctor": ("doctor", "Check this machine, and say the fixes."),
     "data": ("data", "Make, import and look at data sets."),

@@ -61,7 +61,7 @@ class Segmenter:
         card: The model's card; None for a file without one.
         input: How a frame becomes the input.
         labels: The classes.
-        output_kind: "logits" or "labels", what the network itself gives.
+        output_kind: "logits" or "labels", what the network itself gives; `output_spec` tells more of it.
         output_size: (rows, columns) of the network's output.
         delegate: What runs it: "xnnpack", "none", or the external delegate as asked for.
         threads: CPU threads for inference.
@@ -95,16 +95,16 @@ class Segmenter:
         self._output_tensor = map_output(self._network.outputs, self.name)
         given = input_spec if input_spec is not None or self.card is None else self.card.input
         self.input, assumed = choose_input(self._input_tensor, given, size, preprocessing or Preprocessing(), self.name)
-        self._output_spec = output_spec(self._network, self._output_tensor)
-        self.output_kind = self._output_spec.kind
-        self.output_size = (self._output_spec.height, self._output_spec.width)
+        self.output_spec = output_spec(self._network, self._output_tensor)
+        self.output_kind = self.output_spec.kind
+        self.output_size = (self.output_spec.height, self.output_spec.width)
         self.labels, counted = choose_labels(self._num_classes(), self.card, labels, self.name)
-        threshold = self._output_spec.threshold
-        binary = [f"one output channel: class 1 where it is above {threshold}"] if self._output_spec.is_binary else []
+        threshold = self.output_spec.threshold
+        binary = [f"one output channel: class 1 where it is above {threshold}"] if self.output_spec.is_binary else []
         self.notices = (*self._network.notices, *assumed, *counted, *binary, *terms(self.card, self.name))
         self._table = input_table(self.input, self._input_tensor)
         self._rgb = np.empty((self.input.height, self.input.width, self.input.channels), np.uint8)
-        self._decoder = Decoder(self.input, self._output_spec)
+        self._decoder = Decoder(self.input, self.output_spec)
         self._covered = self.input.inner
 
     @property
@@ -124,7 +124,7 @@ class Segmenter:
         other = copy.copy(self)
         other._network = network
         other._rgb = np.empty_like(self._rgb)
-        other._decoder = Decoder(self.input, self._output_spec)
+        other._decoder = Decoder(self.input, self.output_spec)
         return other
 
     def __call__(self, picture: Uint8) -> Result:
@@ -285,7 +285,7 @@ class Segmenter:
     def _num_classes(self) -> int:
         """How many classes the network tells apart; 0 if the file does not say."""
         if self.output_kind == "logits":
-            return self._output_spec.channels
+            return self.output_spec.channels
         return self._network.origin(self._output_tensor).num_classes
 
     def _output(self) -> npt.NDArray[Any]:
