@@ -51,7 +51,8 @@ def survey(
     """Segments pictures of any size tile by tile, and measures what is in them.
 
     Of each picture: `NAME_labels.tif` (of GeoTIFFs, with the ground they lie on) or `NAME_labels.png`, what else the
-    options ask for, and a record, `NAME_survey.json`, with pixels and areas by class. Of all: `areas.csv`, `summary.json`.
+    options ask for, and a record, `NAME_survey.json`, with pixels and areas by class. Of all: `areas.csv` and
+    `summary.json`.
     However many workers there are, the files are the same, byte for byte.
 
     Args:

@@ -66,7 +66,8 @@ def test_a_large_picture_is_as_right_as_a_small_one(segmenter: Segmenter, photo:
 
 @pytest.mark.parametrize("size", [(1, 1), (10, 7), (47, 300), (200, 63), (131, 173)])
 def test_any_size(segmenter: Segmenter, size: tuple[int, int]) -> None:
-    assert surveyed(segmenter, Painted(make_photo(200, 300)[: size[0], : size[1]]), cell=3, origin=(7, -5)).shape == size
+    raster = Painted(make_photo(200, 300)[: size[0], : size[1]])
+    assert surveyed(segmenter, raster, cell=3, origin=(7, -5)).shape == size
 
 
 def test_a_network_that_sees_a_pixel_alone_has_no_seams_at_all() -> None:

@@ -12,7 +12,7 @@ from edgeseg.surveying.tiling import UNITY, Axis
 @given(
     st.integers(1, 900), st.integers(1, 5), st.integers(1, 40), st.integers(0, 20), st.integers(-999, 999)
 )  # fmt: skip
-def test_the_weights_of_every_cell_sum_to_the_same(pixels: int, cell: int, span: int, overlap: int, origin: int) -> None:
+def test_every_cell_counts_the_same(pixels: int, cell: int, span: int, overlap: int, origin: int) -> None:
     axis = Axis(pixels=pixels, cell=cell, span=span, overlap=min(overlap, span // 2), origin=origin)
     sums = np.zeros(axis.cells, int)
     for start, weights in zip(axis.starts, axis.weights, strict=True):
