@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from edgeseg.conversion.convert import convert
     from edgeseg.conversion.explain import explain
     from edgeseg.conversion.network import Conversion
-    from edgeseg.conversion.thaw import thaw
     from edgeseg.data.dataset import Dataset
     from edgeseg.data.layouts import open_dataset
     from edgeseg.data.synthetic_set import write_flight, write_set
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from edgeseg.surveying.options import SurveyOptions
     from edgeseg.surveying.records import PictureRecord, Survey
     from edgeseg.surveying.survey import survey
+    from edgeseg.thawing.thaw import thaw
     from edgeseg.training.options import TrainingOptions
     from edgeseg.training.train import train
 
@@ -79,7 +79,7 @@ _HOMES = {
     "edgeseg.conversion.convert": ("convert",),
     "edgeseg.conversion.explain": ("explain",),
     "edgeseg.conversion.network": ("Conversion",),
-    "edgeseg.conversion.thaw": ("thaw",),
+    "edgeseg.thawing.thaw": ("thaw",),
     "edgeseg.data.dataset": ("Dataset",),
     "edgeseg.data.layouts": ("open_dataset",),
     "edgeseg.data.synthetic_set": ("write_flight", "write_set"),

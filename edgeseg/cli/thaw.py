@@ -13,7 +13,7 @@ from edgeseg.errors import ModelFileError, UsageError
 
 if TYPE_CHECKING:
     from edgeseg.arrays import Uint8
-    from edgeseg.conversion.thaw_agreement import Agreement
+    from edgeseg.thawing.agreement import Agreement
 
 
 def command(
@@ -59,8 +59,8 @@ def command(
     if batch_norm and data is None:
         raise UsageError("--batch-norm takes its statistics from pictures: name some with --data")
     quiet_tensorflow()
-    from edgeseg.conversion.thaw import plain_card, set_statistics, thaw
     from edgeseg.keras_model import save_model
+    from edgeseg.thawing.thaw import plain_card, set_statistics, thaw
 
     shown = some_pictures(data, images) if data else None
     wanted = parse_size(size) if size else None
@@ -104,7 +104,7 @@ def some_pictures(source: str, count: int) -> list[Uint8]:
 
 def compare(reference: Any, file: Path, shown: list[Uint8] | None, count: int) -> tuple[Agreement | None, str]:
     """Compares network and file on pictures, else on noise; or says why that cannot be."""
-    from edgeseg.conversion.thaw_agreement import agreement, noise, pictures
+    from edgeseg.thawing.agreement import agreement, noise, pictures
 
     try:
         inputs = noise(file, count) if shown is None else pictures(file, shown)

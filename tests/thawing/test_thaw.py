@@ -18,8 +18,6 @@ from edgeseg.architectures.registry import build_network
 from edgeseg.card import ModelCard
 from edgeseg.card_file import attach, read_model
 from edgeseg.conversion.converter import run_converter
-from edgeseg.conversion.thaw import Thawed, set_statistics, thaw
-from edgeseg.conversion.thaw_agreement import agreement, noise, pictures
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ConversionError, ModelFileError, UsageError
 from edgeseg.image import fit, read_image
@@ -28,6 +26,8 @@ from edgeseg.runtime.protocol import OpenOptions
 from edgeseg.runtime.registry import open_network
 from edgeseg.tflite.graph import read_graph
 from edgeseg.thawed_layers import Resize, Rounded
+from edgeseg.thawing.agreement import agreement, noise, pictures
+from edgeseg.thawing.thaw import Thawed, set_statistics, thaw
 
 Meadow = tuple[Dataset, Dataset]
 

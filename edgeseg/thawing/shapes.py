@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from edgeseg import thawed_layers
-from edgeseg.conversion.thaw_graph import Handler, NotRebuilt, Thawing, Value, rebuilt_axes, settings
-from edgeseg.conversion.thaw_weights import activated, constant
 from edgeseg.tflite.graph import Operator
+from edgeseg.thawing.graph import Handler, NotRebuilt, Thawing, Value, rebuilt_axes, settings
+from edgeseg.thawing.weights import activated, constant
 
 BROADCASTING = ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "POW")
 """Operators that align the last axes of two tensors."""

@@ -1,7 +1,7 @@
 """Any `.tflite` file as a Keras network again: ordinary layers with dequantized weights, in float, ready to train.
 
 The graph is read without TensorFlow. Each operator becomes a layer, with its padding, stride, dilation and fused
-activation (`thaw_weights` has those with kernels, `thaw_shapes`, `thaw_slices` and `thaw_pointwise` the others). The
+activation (`weights` has those with kernels, `shapes`, `slices` and `pointwise` the others). The
 network takes and gives real values where the file takes and gives integers. A dilated convolution that a converter
 wrote as SPACE_TO_BATCH_ND, convolution, BATCH_TO_SPACE_ND becomes one layer again.
 """
@@ -20,14 +20,14 @@ import numpy.typing as npt
 from edgeseg.arrays import Uint8
 from edgeseg.card import ModelCard, Recipe
 from edgeseg.card_file import read_model
-from edgeseg.conversion import thaw_pointwise, thaw_shapes, thaw_slices, thaw_weights
-from edgeseg.conversion.thaw_agreement import picture
-from edgeseg.conversion.thaw_graph import INTEGERS, Thawing
 from edgeseg.errors import ConversionError, UsageError
 from edgeseg.keras_model import measure_norms
 from edgeseg.tflite.graph import Subgraph, Tensor, read_graph
+from edgeseg.thawing import pointwise, shapes, slices, weights
+from edgeseg.thawing.agreement import picture
+from edgeseg.thawing.graph import INTEGERS, Thawing
 
-HANDLERS = {**thaw_weights.HANDLERS, **thaw_shapes.HANDLERS, **thaw_slices.HANDLERS, **thaw_pointwise.HANDLERS}
+HANDLERS = {**weights.HANDLERS, **shapes.HANDLERS, **slices.HANDLERS, **pointwise.HANDLERS}
 """How each operator is rebuilt."""
 
 

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from edgeseg.architectures.blocks import batch_norm
-from edgeseg.conversion.thaw_graph import Handler, NotRebuilt, Thawing, Value, settings
 from edgeseg.tflite.graph import Operator
+from edgeseg.thawing.graph import Handler, NotRebuilt, Thawing, Value, settings
 
 ACTIVATIONS: dict[str, Any] = {
     "RELU": lambda name: keras.layers.ReLU(name=name),

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from edgeseg import thawed_layers
-from edgeseg.conversion.thaw_graph import Handler, NotRebuilt, Thawing, Value, settings
-from edgeseg.conversion.thaw_weights import activated, constant
 from edgeseg.tflite.graph import Operator
+from edgeseg.thawing.graph import Handler, NotRebuilt, Thawing, Value, settings
+from edgeseg.thawing.weights import activated, constant
 
 _KERAS_ARITHMETIC: dict[str, Any] = {
     "add": keras.layers.Add,

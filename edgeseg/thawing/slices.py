@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from edgeseg import thawed_layers
-from edgeseg.conversion.thaw_graph import Handler, NotRebuilt, Thawing, Value, rebuilt_axes, settings
-from edgeseg.conversion.thaw_weights import constant
 from edgeseg.tflite.graph import Operator
+from edgeseg.thawing.graph import Handler, NotRebuilt, Thawing, Value, rebuilt_axes, settings
+from edgeseg.thawing.weights import constant
 
 
 def _sliced(thawing: Thawing, name: str, x: Value, begin: list[int], end: list[Any], strides: list[int]) -> Value:

@@ -1,0 +1,1 @@
+"""From a `.tflite` file back to a Keras network."""
