@@ -8,6 +8,7 @@ A value that the machine does not tell is None or an empty string, never a guess
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 
 _CPU = Path("/sys/devices/system/cpu")
+_CGROUP = Path("/sys/fs/cgroup")
 _PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 _PI_NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
 """Bits of the Raspberry Pi firmware's get_throttled word (raspberrypi.com documentation of vcgencmd)."""
@@ -131,6 +133,18 @@ def peak_rss_bytes() -> int | None:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def free_memory_bytes() -> int:
+    """Memory that programs may still take: what the machine has free, or what a container or batch job is left."""
+    free = psutil.virtual_memory().available
+    groups = [line[3:].strip("/") for line in _text(Path("/proc/self/cgroup")).splitlines() if line.startswith("0::")]
+    for folder in {_CGROUP / group for group in ("", *groups)}:
+        limit, used = (_number(folder / name) for name in ("memory.max", "memory.current"))
+        if limit is not None and used is not None:
+            cached = re.search(r"^inactive_file (\d+)", _text(folder / "memory.stat"), re.MULTILINE)
+            free = min(free, max(0, int(limit - used) + (int(cached[1]) if cached else 0)))
+    return free
 
 
 def video_devices() -> tuple[tuple[Path, str], ...]:

@@ -71,3 +71,19 @@ def test_the_boards_name(files):
     assert host.host_info().cpu == "Raspberry Pi 4 Model B Rev 1.4"
     files({"/proc/cpuinfo": "processor : 0\nmodel name\t: AMD EPYC\n"})
     assert host.host_info().cpu == "AMD EPYC"
+
+
+def test_free_memory_is_what_the_machine_has_or_what_a_container_is_left(files):
+    files({})
+    assert host.free_memory_bytes() == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+    files(
+        {
+            "/proc/self/cgroup": "1:cpu:/\n0::/job7",
+            "/sys/fs/cgroup/memory.max": "max",
+            "/sys/fs/cgroup/memory.current": "9000000",
+            "/sys/fs/cgroup/job7/memory.max": "5000000",
+            "/sys/fs/cgroup/job7/memory.current": "4000000",
+            "/sys/fs/cgroup/job7/memory.stat": "anon 1\ninactive_file 500000\nactive_file 7",
+        }
+    )
+    assert host.free_memory_bytes() == 1_500_000  # what is only cached can be dropped

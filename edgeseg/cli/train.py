@@ -93,6 +93,15 @@ def command(
     unlabelled: Annotated[
         str | None, typer.Option(help="With --teacher: a folder or glob of more pictures, without labels.")
     ] = None,
+    in_memory: Annotated[
+        bool | None,
+        typer.Option(
+            "--in-memory/--stream",
+            show_default=False,
+            help="Keep the pictures in memory, or read each when it is needed; if not given, a quarter of the free "
+            "memory is the limit.",
+        ),
+    ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the figures for TensorBoard there, too.")
     ] = None,
@@ -143,18 +152,19 @@ def command(
         crop=parse_size(crop) if crop else None, learning_rate=lr,
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
         mixed_precision=mixed_precision, ema=ema, transfer_rate=transfer_rate, freeze_start=freeze_start,
-        teacher_weight=0.5 if teacher_weight is None else teacher_weight,
+        teacher_weight=0.5 if teacher_weight is None else teacher_weight, in_memory=in_memory,
         augmentation=Augmentation(
             scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic
         ),
     )  # fmt: skip
     with showing_training(out) as shown, _board(tensorboard) as written:
-        report = each(shown, *written)
+        report = each(shown.report, *written)
         card = train(
             data, out, architecture=arch, backbone=backbone, form=form, output_stride=output_stride, input=spec,
             splits=(split, val_split), layout=layout, init=init_from or weights or "random", options=options,
             teacher=teacher, unlabelled=unlabelled, licence=licence, resume=resume, overwrite=overwrite,
             time_budget=None if time_budget is None else parse_duration(time_budget), report=report,
+            reading=shown.reading,
         )  # fmt: skip
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgeseg.cli.output import console
 
@@ -16,8 +16,20 @@ if TYPE_CHECKING:
 _MINUTE = 60
 
 
+class Shown(NamedTuple):
+    """What shows a training.
+
+    Attributes:
+        report: Its steps and epochs.
+        reading: (done, total) pictures, before its first step.
+    """
+
+    report: Callable[[TrainingProgress], None]
+    reading: Callable[[int, int], None]
+
+
 @contextlib.contextmanager
-def showing_training(out: Path) -> Iterator[Callable[[TrainingProgress], None]]:
+def showing_training(out: Path) -> Iterator[Shown]:
     """Yields what shows a training: a line an epoch, a bar on a terminal; after Ctrl-C it says how to go on."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -30,7 +42,13 @@ def showing_training(out: Path) -> Iterator[Callable[[TrainingProgress], None]]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as display:
         task = display.add_task("starting", total=None)
-        pace = Pace()
+        pace, reader = Pace(), Pace()
+
+        def reading(done: int, total: int) -> None:
+            display.update(task, description="reading pictures", completed=done, total=total)
+            left = reader.left(done, total)
+            if not console.is_terminal and reader.is_time():
+                console.print(f"read {done} of {total} pictures, {left} left")
 
         def report(p: TrainingProgress) -> None:
             done, total = p.epoch * p.steps + p.step, p.epochs * p.steps
@@ -43,7 +61,7 @@ def showing_training(out: Path) -> Iterator[Callable[[TrainingProgress], None]]:
                 console.print(f"epoch {p.epoch + 1}/{p.epochs} step {p.step}/{p.steps} loss {p.loss:.4f}, {left} left")
 
         try:
-            yield report
+            yield Shown(report, reading)
         except KeyboardInterrupt:
             console.print(stopped_line(out), soft_wrap=True)
             raise

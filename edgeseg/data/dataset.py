@@ -69,6 +69,10 @@ class Dataset:
             )
         return image, label_map
 
+    def __getitem__(self, index: int) -> tuple[Uint8, Uint8]:
+        """Does what `load` does."""
+        return self.load(index)
+
     def _ids(self, path: Path) -> Uint8:
         return read_colour_map(path, self.colours) if self.colours else read_label_map(path)
 

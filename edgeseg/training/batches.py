@@ -6,9 +6,9 @@ runs on tf_keras; and a resumed training needs any epoch's batches, which here a
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import itertools
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,14 +18,25 @@ from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
 from edgeseg.errors import DataError
 from edgeseg.image import fit, normalise
+from edgeseg.threads import made_ahead
 from edgeseg.training.augmentation import augment
 from edgeseg.training.options import TrainingOptions
 
-THREADS = max(2, min(16, (os.cpu_count() or 2) - 1))
-"""Helper threads that augment pictures: a GPU takes them faster than two threads make them."""
+AHEAD = 3
+"""Batches whose pictures are made or being made at any time."""
 
 Sample = tuple[Uint8, Uint8]
 """A picture (H, W, 3), blue-green-red, and its label map (H, W)."""
+
+
+class Samples(Protocol):
+    """Pictures to learn from: a list of them in memory, or a `Dataset`, which reads each when it is asked for."""
+
+    def __len__(self) -> int:
+        """Returns their number."""
+
+    def __getitem__(self, index: int, /) -> Sample:
+        """Returns one of them."""
 
 
 class BatchSource(Protocol):
@@ -40,40 +51,32 @@ class BatchSource(Protocol):
 
 
 class Batches:
-    """Augmented batches of pictures in memory (170 MB for 367 of 360x480 with their labels).
+    """Augmented batches of pictures: the same, whether these are in memory or read from disk as they are needed.
 
     Args:
-        samples: The training pictures.
+        samples: The training pictures. In memory each takes 4 bytes a pixel, labels included; read as they are needed,
+            no more are held than `AHEAD` batches of crops and a picture for each thread.
         spec: The network's input.
         crop: Rows and columns of the batches.
         options: Batch size, seed, augmentation.
     """
 
-    def __init__(
-        self, samples: Sequence[Sample], spec: InputSpec, crop: tuple[int, int], options: TrainingOptions
-    ) -> None:
+    def __init__(self, samples: Samples, spec: InputSpec, crop: tuple[int, int], options: TrainingOptions) -> None:
         if not samples:
             raise DataError("no picture to train on: the split is empty")
         self.steps = max(1, len(samples) // options.batch_size)
         self._samples, self._spec, self._crop, self._options = samples, spec, crop, options
 
     def epoch(self, epoch: int) -> Iterator[tuple[Float32, npt.NDArray[np.int32]]]:
-        """Yields the (images, labels) of one epoch; the next two batches are made meanwhile on helper threads."""
+        """Yields the (images, labels) of one epoch; the next ones are made meanwhile on helper threads."""
         size = self._options.batch_size
         order = np.random.default_rng((self._options.seed, epoch)).permutation(len(self._samples))
         order = np.resize(order, max(size, self.steps * size))  # fewer pictures than a batch are repeated
-        jobs = []
-        pool = ThreadPoolExecutor(THREADS)
-        try:
-            for position, index in enumerate(order):
-                jobs.append(pool.submit(self._sample, epoch, position, int(index)))
-                if len(jobs) == 3 * size:
-                    yield self._batch([job.result() for job in jobs[:size]])
-                    del jobs[:size]
-            for start in range(0, len(jobs), size):
-                yield self._batch([job.result() for job in jobs[start : start + size]])
-        finally:
-            pool.shutdown(cancel_futures=True)
+        places = enumerate(order.tolist())
+        made = made_ahead(lambda place: self._sample(epoch, *place), places, AHEAD * size - 1)
+        with contextlib.closing(made):
+            for _ in range(self.steps):
+                yield self._batch(list(itertools.islice(made, size)))
 
     def plain(self, limit: int) -> Iterator[Float32]:
         """Yields up to `limit` pictures, evenly spread, as the network sees them in use, in batches."""

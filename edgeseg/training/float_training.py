@@ -15,7 +15,7 @@ from edgeseg.architectures.registry import build_network, find_form
 from edgeseg.card import ModelCard
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
-from edgeseg.data.survey import Counts, class_weights, count_ids, oddities, shared_pictures
+from edgeseg.data.survey import Counts, class_weights
 from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
 from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
@@ -23,13 +23,14 @@ from edgeseg.losses import make_loss
 from edgeseg.provenance import TrainingRecord
 from edgeseg.scoring.evaluate import Evaluation, evaluate
 from edgeseg.training.batch_norm import measure_statistics
-from edgeseg.training.batches import Batches, Sample
+from edgeseg.training.batches import Batches
 from edgeseg.training.budget import within
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
 from edgeseg.training.history import best_epoch
 from edgeseg.training.options import Report, TrainingOptions
+from edgeseg.training.pictures import Advance, read_checked
 from edgeseg.training.precision import precision, seeded
 from edgeseg.training.teaching import Teaching, taught_batches, taught_loss
 from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages, freeze_start, slow_layers
@@ -57,6 +58,7 @@ def train_float(
     overwrite: bool = False,
     time_budget: float | None = None,
     report: Report | None = None,
+    reading: Advance | None = None,
 ) -> ModelCard:
     """Trains a network and leaves its best weights, by val mIoU, in `folder`.
 
@@ -74,6 +76,7 @@ def train_float(
         time_budget: Seconds; choose as many epochs as fit into them, see `budget.within`. A resumed training keeps what
             was chosen.
         report: Called after every step and every epoch.
+        reading: Called with (done, total) while the pictures are read, before the first step.
 
     Returns:
         The card of the best weights, as stored in `folder / "model.keras"`.
@@ -86,8 +89,8 @@ def train_float(
     going_on = claim(folder, resume=resume, overwrite=overwrite)
     if going_on and time_budget is not None:
         raise UsageError("--time-budget with --resume: what it chose is kept, give --epochs to train for more")
-    samples, pixels = read_checked(train_set, val_set)
-    samples += teaching.samples(card.labels.ignore_index) if teaching else []
+    more = teaching.samples(card.labels.ignore_index) if teaching else ()
+    samples, pixels = read_checked(train_set, val_set, options.in_memory, reading, more)
     batches = Batches(samples, card.input, crop_of(card, options), options)
     network = compiled_network(card, options, pixels, taught=teaching is not None)
     source = taught_batches(batches, teaching, card, network) if teaching else batches
@@ -224,30 +227,6 @@ def crop_of(card: ModelCard, options: TrainingOptions) -> tuple[int, int]:
     return options.crop or (card.input.height, card.input.width)
 
 
-def read_checked(train_set: Dataset, val_set: Dataset) -> tuple[list[Sample], Counts]:
-    """Reads both splits, so that nothing unreadable ends a training later, and tells what is odd about them.
-
-    Returns:
-        The training pictures, and the pixels of each of their classes.
-
-    Raises:
-        DataError: A split is empty, cannot be read, or has no labelled pixel.
-    """
-    samples = list(train_set)
-    counts = count_ids(samples)
-    for dataset, found in ((train_set, counts), (val_set, count_ids(val_set))):
-        for oddity in oddities(dataset, found):
-            _LOG.warning("%s", oddity)
-    shared = shared_pictures(val_set.images, train_set.images)
-    if shared:
-        first, other = next(iter(shared.items()))
-        _LOG.warning(
-            "%d pictures of %s are in %s, too, such as %s and %s: `edgeseg data check` tells more", len(shared),
-            val_set.split, train_set.split, first, other,
-        )  # fmt: skip
-    return samples, counts[: train_set.labels.num_classes]
-
-
 def training_record(
     card: ModelCard, train_set: Dataset, options: TrainingOptions, init: str, teaching: Teaching | None
 ) -> TrainingRecord:
@@ -265,7 +244,7 @@ def settings_of(card: ModelCard, record: TrainingRecord, options: TrainingOption
     """Returns what must agree between the first run and a resumed one; how many epochs may differ."""
     augmentation = asdict(options.augmentation)
     settings = asdict(options) | {"crop": list(record.crop), "scale": list(augmentation.pop("scale"))} | augmentation
-    for name in ("epochs", "patience", "augmentation", *(() if record.teacher else ("teacher_weight",))):
+    for name in ("epochs", "patience", "in_memory", "augmentation", *(() if record.teacher else ("teacher_weight",))):
         del settings[name]
     if record.teacher:
         settings["teacher"] = record.teacher

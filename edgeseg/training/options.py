@@ -34,6 +34,8 @@ class TrainingOptions:
         transfer_rate: Learning rate of backbone and pyramid over that of the rest, where they start from elsewhere.
         freeze_start: Leave the backbone up to stride 4, and its batch normalisation, as they start.
         teacher_weight: Share of the loss that a teacher has, if there is one; the labels have the rest.
+        in_memory: Keep the training pictures in memory, or read each when it is needed; by their size if None, see
+            `edgeseg.training.pictures`. The batches are the same.
         augmentation: How strongly pictures are varied.
     """
 
@@ -53,6 +55,7 @@ class TrainingOptions:
     transfer_rate: float = 1.0
     freeze_start: bool = False
     teacher_weight: float = 0.5
+    in_memory: bool | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:

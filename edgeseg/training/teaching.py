@@ -50,13 +50,35 @@ class Teaching:
         """What records call the teacher."""
         return Path(self.model).name
 
-    def samples(self, ignore_index: int) -> list[Sample]:
-        """Returns the pictures without labels, every pixel to be ignored, so that only the teacher has a say.
+    def samples(self, ignore_index: int) -> Unlabelled:
+        """Returns the pictures without labels, every pixel to be ignored, so that only the teacher has a say."""
+        return Unlabelled(self.unlabelled, ignore_index)
+
+
+class Unlabelled:
+    """Pictures whose label maps say nothing, read when they are asked for.
+
+    Args:
+        pictures: (H, W, 3) uint8, blue-green-red.
+        ignore_index: The id in their label maps.
+    """
+
+    def __init__(self, pictures: CalibrationSet | Sequence[Uint8], ignore_index: int) -> None:
+        self._pictures, self._ignore_index = pictures, ignore_index
+
+    def __len__(self) -> int:
+        """Returns their number."""
+        return len(self._pictures)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Returns a picture and its label map.
 
         Raises:
-            DataError: One cannot be read.
+            DataError: It cannot be read.
         """
-        return [(picture, np.full(picture.shape[:2], ignore_index, np.uint8)) for picture in self.unlabelled]
+        pictures = self._pictures
+        picture = pictures.picture(index) if isinstance(pictures, CalibrationSet) else pictures[index]
+        return picture, np.full(picture.shape[:2], self._ignore_index, np.uint8)
 
 
 def taught_batches(batches: BatchSource, teaching: Teaching, card: ModelCard, network: Any) -> TaughtBatches:

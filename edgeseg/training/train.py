@@ -20,6 +20,7 @@ from edgeseg.keras_model import load_model, network_spec
 from edgeseg.training.float_training import Initialise, train_float
 from edgeseg.training.initial_weights import init_from_imagenet, init_from_keras
 from edgeseg.training.options import Report, TrainingOptions
+from edgeseg.training.pictures import Advance
 from edgeseg.training.teaching import Teaching
 from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
 
@@ -49,6 +50,7 @@ def train(
     overwrite: bool = False,
     time_budget: float | None = None,
     report: Report | None = None,
+    reading: Advance | None = None,
 ) -> ModelCard:
     """Trains a network on a data set; the best weights by val mIoU end in `out/model.keras`.
 
@@ -76,6 +78,7 @@ def train(
         overwrite: Replace the training in `out`; its model stays until the first of the new one's is saved.
         time_budget: Seconds; choose as many epochs as fit into them.
         report: Called after every step and every epoch.
+        reading: Called with (done, total) while the pictures are read, before the first step.
 
     Returns:
         The card of the best weights, its val mIoU in `scores`.
@@ -111,7 +114,7 @@ def train(
     return train_float(
         card, train_set, val_set, Path(out), options, init=str(init) if _is_word(init) else Path(init).name,
         initialise=initialiser(init, card, train_set), teaching=teaching_by(teacher, unlabelled), resume=resume,
-        overwrite=overwrite, time_budget=time_budget, report=report,
+        overwrite=overwrite, time_budget=time_budget, report=report, reading=reading,
     )  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def test_it_is_quiet_on_camvid(test_data: Path) -> None:
 
 
 def test_training_tells_of_pictures_that_val_shares_with_it(yard: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from edgeseg.training.float_training import read_checked
+    from edgeseg.training.pictures import read_checked
 
     copy_file(yard / "images/train/5.png", yard / "images/val/13.png")
     read_checked(open_dataset(yard, "train"), open_dataset(yard, "val"))

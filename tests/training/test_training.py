@@ -100,6 +100,14 @@ def test_a_resumed_training_ends_exactly_where_an_uninterrupted_one_does(
     assert measured(whole) == measured(halves)
 
 
+def test_pictures_read_as_they_are_needed_give_the_same_weights(
+    finished: tuple[Path, ModelCard, TrainingOptions], meadow: Meadow, tiny_card: ModelCard, tmp_path: Path
+) -> None:
+    train_float(tiny_card, *meadow, tmp_path, replace(OPTIONS, in_memory=False))
+    for a, b in zip(weights_of(finished[0]), weights_of(tmp_path), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_resuming_a_finished_training_tells_its_best_again(
     finished: tuple[Path, ModelCard, TrainingOptions], copied: Path, meadow: Meadow
 ) -> None:
