@@ -36,6 +36,7 @@ from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE
 from edgeseg.training.options import Progress, TrainingOptions
+from edgeseg.training.pictures import fits_in_memory
 from edgeseg.training.teaching import TaughtBatches, taught_loss
 
 BEST_FILE = "best.npz"
@@ -141,7 +142,8 @@ def train_for_integers(
     keras.utils.set_random_seed(options.seed)
     layer = GraphLayer(content, float_weights_for(IntegerFile(content), IntegerFile(reference)), name="integer_graph")
     network = _compiled(layer, card, options)
-    batches: BatchSource = Batches(list(data.train_set), spec, (spec.height, spec.width), training)
+    samples = list(data.train_set) if fits_in_memory(data.train_set) else data.train_set
+    batches: BatchSource = Batches(samples, spec, (spec.height, spec.width), training)
     if options.distill:
         batches = TaughtBatches(batches, _teacher(reference))
     with _place(data) as folder:
