@@ -20,7 +20,7 @@ from edgeseg.postprocess import label_map
 from edgeseg.runtime.scores import class_scores
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.surveying.raster import Raster, Rolling, Valid
-from edgeseg.surveying.tiling import Axis
+from edgeseg.surveying.tiling import Axis, mirrored
 
 Advance = Callable[[int, int], None]
 Scores = npt.NDArray[Any]
@@ -70,7 +70,7 @@ def segment_strips(
             picture, valid = rolling.rows(first - rows.lead, last - rows.lead)
             ids = np.where(valid, inside, np.uint8(segmenter.labels.ignore_index))
             yield Strip(top=first - rows.lead, picture=picture, labels=ids)
-            rolling.forget(last - rows.lead)
+            rolling.forget(max(0, last - rows.lead - rows.span * rows.cell))  # what may be mirrored stays
         done += len(labels)
 
 
@@ -118,18 +118,16 @@ def _empty_band(segmenter: Segmenter, columns: Axis) -> Scores:
 
 
 def _row_of_tiles(segmenter: Segmenter, rolling: Rolling, start: int, rows: Axis, columns: Axis) -> tuple[Uint8, Valid]:
-    """Reads what a row of tiles sees: the picture, mirrored where cells go beyond it, and where there is data."""
+    """Reads what a row of tiles sees: the picture, mirrored beyond its edges, and where it is and has data."""
     top = start * rows.cell - rows.lead
-    bottom = top + rows.span * rows.cell
-    picture, valid = rolling.rows(max(0, top), min(rows.pixels, bottom))
-    after = columns.cells * columns.cell - columns.lead - columns.pixels
-    beyond = ((max(0, -top), max(0, bottom - rows.pixels)), (columns.lead, after))
+    down = mirrored(top, top + rows.span * rows.cell, rows.pixels)
+    across = mirrored(-columns.lead, columns.cells * columns.cell - columns.lead, columns.pixels)
+    first = int(down.min())
+    picture, valid = rolling.rows(first, int(down.max()) + 1)
     if not valid.all():
         picture = np.where(valid[:, :, None], picture, _blank(segmenter))
-    if any(map(any, beyond)):
-        picture = np.pad(picture, (*beyond, (0, 0)), mode="symmetric")
-        valid = np.pad(valid, beyond)
-    return picture, valid
+    seen = picture.take(down - first, axis=0).take(across, axis=1)
+    return seen, valid.take(down - first, axis=0).take(across, axis=1)
 
 
 def _blank(segmenter: Segmenter) -> Uint8:

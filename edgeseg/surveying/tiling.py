@@ -4,8 +4,8 @@ The unit is the cell: the square of pixels that one position of the network's ou
 so the outputs of all of them lie on one grid and can be added up there. Along each side the weights of the tiles that
 cover a cell are whole numbers that sum to `UNITY`: sums of integer logits stay exact, and nothing has to be divided.
 
-The grid of tiles is tied to the ground, not to the picture's corner (`origin`): a part that is cut out of a
-mosaic is tiled as the mosaic is. Only the first and the last tile of a side are moved inwards, to lie in the picture.
+The grid of tiles is tied to the ground, not to the picture's corner (`origin`): a part that is cut out of a mosaic is
+tiled as the mosaic is. What a tile sees beyond the picture's edges is its mirror image.
 """
 
 from __future__ import annotations
@@ -42,35 +42,36 @@ class Axis:
 
     @property
     def lead(self) -> int:
-        """Pixels of the first cell that lie before the picture."""
-        return self.origin % self.cell
+        """Pixels of the first tile that lie before the picture."""
+        return self.origin % (self._step * self.cell)
 
     @property
     def cells(self) -> int:
-        """Cells of the side, at least a tile."""
-        return max(self.span, -(-(self.lead + self.pixels) // self.cell))
+        """Cells of all tiles together."""
+        needed = -(-(self.lead + self.pixels) // self.cell)
+        return self.span + max(0, -(-(needed - self.span) // self._step)) * self._step
 
-    @cached_property
-    def starts(self) -> tuple[int, ...]:
-        """The first cell of each tile, in rising order."""
-        step, last = self.span - self.overlap, self.cells - self.span
-        first = -(self.origin // self.cell) % step
-        return tuple(sorted({0, *range(first, last + 1, step), last}))
+    @property
+    def starts(self) -> range:
+        """The first cell of each tile."""
+        return range(0, self.cells - self.span + 1, self._step)
 
     @cached_property
     def weights(self) -> Weights:
         """(tiles, span): what each tile counts along this side; raised cosines where neighbours meet."""
-        starts, count = self.starts, len(self.starts)
-        weights = np.full((count, self.span), UNITY, np.int32)
         steps = (np.arange(self.overlap) + 0.5) / max(1, self.overlap)
         rising = np.rint(UNITY * (1 - np.cos(np.pi * steps)) / 2).astype(np.int32)
-        for after in range(1, count):
-            # The last tile takes over as late as it can, the others as early: so the grid's own tiles count most.
-            late = after == count - 1 and after > 1
-            begin = starts[after - 1] + self.span - self.overlap if late else starts[after]
-            end = begin + self.overlap
-            weights[after, : begin - starts[after]] = 0
-            weights[after, begin - starts[after] : end - starts[after]] = rising
-            weights[after - 1, begin - starts[after - 1] : end - starts[after - 1]] = UNITY - rising
-            weights[after - 1, end - starts[after - 1] :] = 0
+        weights = np.full((len(self.starts), self.span), UNITY, np.int32)
+        weights[1:, : self.overlap] = rising
+        weights[:-1, self.span - self.overlap :] = UNITY - rising
         return weights
+
+    @property
+    def _step(self) -> int:
+        return self.span - self.overlap
+
+
+def mirrored(begin: int, end: int, length: int) -> npt.NDArray[np.intp]:
+    """Returns which positions of a side of `length` stand at `begin` to `end`, mirrored at both its ends."""
+    wrapped = np.arange(begin, end) % (2 * length)
+    return np.minimum(wrapped, 2 * length - 1 - wrapped)
