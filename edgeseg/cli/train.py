@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 def command(
     data: Annotated[Path, typer.Option(help="Folder of the data set.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the weights, the checkpoint and the history.")],
-    arch: Annotated[str, typer.Option(help="Architecture, see `edgeseg archs`.")] = "deeplabv3plus",
+    arch: Annotated[
+        str, typer.Option(help="Architecture, see `edgeseg archs`; thawed:F.tflite: that file's network as it stands.")
+    ] = "deeplabv3plus",
     backbone: Annotated[
         str | None,
         typer.Option(help="Backbone, such as mobilenetv2_0.5; that of --init-from, or the paper's, if not given."),
@@ -31,10 +34,13 @@ def command(
     form: Annotated[
         Form, typer.Option(help="edge: small, all of it runs in int8 on every target; paper: the paper's network.")
     ] = "edge",
-    size: Annotated[str, typer.Option(help="Input size, height x width.")] = "240x320",
+    size: Annotated[
+        str | None, typer.Option(help="Input size, height x width; 240x320, or that of thawed:F.tflite.")
+    ] = None,
     resize: Annotated[
-        ResizeMode, typer.Option(help="stretch: a picture fills the input; letterbox: it keeps its shape.")
-    ] = "stretch",
+        ResizeMode | None,
+        typer.Option(help="stretch: a picture fills the input; letterbox: it keeps its shape.  [default: stretch]"),
+    ] = None,
     crop: Annotated[str | None, typer.Option(help="Size of the training crops; the input size if not given.")] = None,
     order: OrderOption = None,
     channels: Annotated[
@@ -120,6 +126,7 @@ def command(
       edgeseg train --data camvid --out runs/camvid --init-from deeplab_dm05.tflite --size 352x480 --crop 240x320
       edgeseg train --data camvid --out runs/camvid --epochs 100 --resume
       edgeseg train --data mine --out runs/mine --time-budget 30m
+      edgeseg train --data mine --out runs/mine --arch thawed:theirs_int8.tflite --transfer-rate 0.3
       edgeseg train --data camvid --out runs/small --backbone mobilenetv2_0.35 --teacher street --unlabelled flights/
       edgeseg train --data cells --out runs/cells --channels 1 --size 256x256
       KERAS_BACKEND=jax edgeseg train --data mine --out runs/mine --mixed-precision --batch 16
@@ -130,8 +137,9 @@ def command(
 
     quiet_keras()
     from edgeseg.training.augmentation import Augmentation
+    from edgeseg.training.blueprint import input_of_file
     from edgeseg.training.options import TrainingOptions, each
-    from edgeseg.training.train import train
+    from edgeseg.training.train import DEFAULT_SIZE, THAWED, train
 
     if weights not in (None, "imagenet"):
         raise UsageError(f"--weights {weights}: expected imagenet")
@@ -141,12 +149,16 @@ def command(
         raise UsageError("--teacher-weight: there is no teacher; name one with --teacher")
     if epochs is not None and time_budget is not None:
         raise UsageError("--epochs and --time-budget were both given: choose one")
-    height, width = parse_size(size)
-    told: dict[str, Any] = {"mean": parse_per_channel("--mean", mean), "std": parse_per_channel("--std", std)}
-    spec = InputSpec(
-        height=height, width=width, resize=resize, **input_channels(order, channels),
-        **{name: value for name, value in told.items() if value is not None},
-    )  # fmt: skip
+    told: dict[str, Any] = {
+        "mean": parse_per_channel("--mean", mean), "std": parse_per_channel("--std", std), "resize": resize,
+    }  # fmt: skip
+    told = {name: value for name, value in told.items() if value is not None} | input_channels(order, channels)
+    wanted = parse_size(size) if size else None
+    if arch.startswith(THAWED):
+        spec = replace(input_of_file(arch.removeprefix(THAWED), wanted), **told)
+    else:
+        height, width = wanted or DEFAULT_SIZE
+        spec = InputSpec(height=height, width=width, **told)
     options = TrainingOptions(
         epochs=100 if epochs is None else epochs, patience=patience, batch_size=batch,
         crop=parse_size(crop) if crop else None, learning_rate=lr,

@@ -11,19 +11,19 @@ from typing import Any
 
 import keras
 
-from edgeseg.architectures.registry import build_network, find_form
 from edgeseg.card import ModelCard
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.survey import Counts, class_weights
 from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
-from edgeseg.keras_model import KerasSegmenter, copy_weights, network_spec, save_model
+from edgeseg.keras_model import KerasSegmenter, copy_weights, save_model
 from edgeseg.losses import make_loss
 from edgeseg.provenance import TrainingRecord
 from edgeseg.scoring.evaluate import Evaluation, evaluate
 from edgeseg.training.batch_norm import measure_statistics
 from edgeseg.training.batches import Batches
+from edgeseg.training.blueprint import Blueprint, of_card
 from edgeseg.training.budget import within
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.fit import fit
@@ -33,7 +33,7 @@ from edgeseg.training.options import Report, TrainingOptions
 from edgeseg.training.pictures import Advance, read_checked
 from edgeseg.training.precision import precision, seeded
 from edgeseg.training.teaching import Teaching, taught_batches, taught_loss
-from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages, freeze_start, slow_layers
+from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ def train_float(
     *,
     initialise: Initialise | None = None,
     init: str = "random",
+    blueprint: Blueprint | None = None,
     teaching: Teaching | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -70,6 +71,7 @@ def train_float(
         options: How to train. More epochs than before may be asked of a training that is resumed.
         initialise: Called with the fresh network; random weights if None.
         init: What `initialise` does, for the training record.
+        blueprint: How the network is built; as the card's architecture says if None.
         teaching: A teacher to learn from, beside the labels.
         resume: Go on with the training in `folder`, if there is one.
         overwrite: Replace the training in `folder`; its model stays until the first of the new one's is saved.
@@ -92,11 +94,12 @@ def train_float(
     more = teaching.samples(card.labels.ignore_index) if teaching else ()
     samples, pixels = read_checked(train_set, val_set, options.in_memory, reading, more)
     batches = Batches(samples, card.input, crop_of(card, options), options)
-    network = compiled_network(card, options, pixels, taught=teaching is not None)
+    plan = blueprint or of_card(card)
+    network = compiled_network(card, options, pixels, taught=teaching is not None, blueprint=plan)
     source = taught_batches(batches, teaching, card, network) if teaching else batches
-    judge = BestByMiou(network, card, val_set, batches, folder / MODEL_FILE)
+    judge = BestByMiou(network, plan, card, val_set, batches, folder / MODEL_FILE)
     if options.freeze_start:
-        freeze_start(judge.copy, card)
+        plan.freeze(judge.copy)
     if time_budget is not None:
         left = time_budget - (time.monotonic() - began)
         options = within(left, network, source, judge.validation_seconds, options)
@@ -131,6 +134,7 @@ class BestByMiou:
 
     Args:
         network: The network in training.
+        blueprint: How it is built.
         card: Its card.
         val_set: The validation pictures.
         batches: Where the statistics of batch normalisation are measured.
@@ -141,11 +145,13 @@ class BestByMiou:
         copy: The network as it was measured last.
     """
 
-    def __init__(self, network: Any, card: ModelCard, val_set: Dataset, batches: Batches, path: Path) -> None:
+    def __init__(
+        self, network: Any, blueprint: Blueprint, card: ModelCard, val_set: Dataset, batches: Batches, path: Path
+    ) -> None:
         self.card = card
         self._network, self._val_set, self._batches, self._path = network, val_set, batches, path
         with precision("float32"):
-            self.copy = build_network(keras, network_spec(card))
+            self.copy = blueprint.build((card.input.height, card.input.width))
 
     def recall(self, checkpoint: Checkpoint) -> None:
         """Takes up the best of the training that is gone on with, if it had one."""
@@ -180,7 +186,14 @@ class BestByMiou:
         save_model(self._path, self.copy, self.card)
 
 
-def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts, *, taught: bool = False) -> Any:
+def compiled_network(
+    card: ModelCard,
+    options: TrainingOptions,
+    pixels: Counts,
+    *,
+    taught: bool = False,
+    blueprint: Blueprint | None = None,
+) -> Any:
     """Builds a card's network at the crops' size, with its loss and its optimizer.
 
     Args:
@@ -188,23 +201,23 @@ def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts, 
         options: How it is to be trained.
         pixels: Pixels of each class in the training pictures, for the loss's weights.
         taught: Whether the batches are `TaughtBatches`.
+        blueprint: How it is built; as the card's architecture says if None.
     """
-    height, width = crop_of(card, options)
-    spec = replace(network_spec(card), height=height, width=width)
+    crop, plan = crop_of(card, options), blueprint or of_card(card)
     with precision("mixed_bfloat16" if options.mixed_precision else "float32"), seeded(options.seed):
-        network = build_network(keras, spec)
+        network = plan.build(crop)
     loss = make_loss(
         options.loss,
         num_classes=card.labels.num_classes,
         class_weights=class_weights(pixels) if options.class_weighting else None,
         ignore_index=card.labels.ignore_index,
-        covers=find_form(spec.architecture, spec.form).covers(height, width),
+        covers=plan.covers(crop),
     )
     if taught:
-        loss = taught_loss(loss, options.teacher_weight, (height, width))
+        loss = taught_loss(loss, options.teacher_weight, crop)
     if options.freeze_start:
-        freeze_start(network, card)
-    optimizer = adamw(network, card, options)
+        plan.freeze(network)
+    optimizer = adamw(network, plan, options)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     # XLA's convolutions are 20 times slower than TensorFlow's on CPUs; on JAX it is the only way to run.
     network.compile(optimizer, loss=loss, jit_compile=keras.backend.backend() == "jax")
@@ -212,14 +225,14 @@ def compiled_network(card: ModelCard, options: TrainingOptions, pixels: Counts, 
     return network
 
 
-def adamw(network: Any, card: ModelCard, options: TrainingOptions) -> Any:
+def adamw(network: Any, blueprint: Blueprint, options: TrainingOptions) -> Any:
     """Makes the optimizer that the options ask for."""
     settings: dict[str, Any] = {"weight_decay": options.weight_decay}
     if options.ema:
         settings |= {"use_ema": True, "ema_momentum": options.ema}
     if options.transfer_rate == 1:
         return keras.optimizers.AdamW(options.learning_rate, **settings)
-    return TwoSpeedAdamW(options.learning_rate, slow_layers(network, card), options.transfer_rate, **settings)
+    return TwoSpeedAdamW(options.learning_rate, blueprint.slow(network), options.transfer_rate, **settings)
 
 
 def crop_of(card: ModelCard, options: TrainingOptions) -> tuple[int, int]:

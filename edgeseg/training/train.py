@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import UsageError
 from edgeseg.host import tool_versions
-from edgeseg.keras_model import load_model, network_spec
+from edgeseg.keras_model import load_model
+from edgeseg.training.blueprint import Blueprint, input_of_file, of_card, of_file, start_of_file
 from edgeseg.training.float_training import Initialise, train_float
 from edgeseg.training.initial_weights import init_from_imagenet, init_from_keras
 from edgeseg.training.options import Report, TrainingOptions
@@ -28,6 +29,10 @@ _LOG = logging.getLogger(__name__)
 
 DEFAULT_ARCHITECTURE = "deeplabv3plus"
 DEFAULT_SIZE = (240, 320)
+MEASURED_IMAGES = 50
+"""Training pictures, about, from which the normalisations of a thawed network are measured."""
+THAWED = "thawed:"
+"""How an architecture begins that is the network of a `.tflite` file."""
 
 
 def train(
@@ -37,7 +42,7 @@ def train(
     architecture: str = DEFAULT_ARCHITECTURE,
     backbone: str | None = None,
     form: Form = "edge",
-    input: InputSpec | tuple[int, int] = DEFAULT_SIZE,
+    input: InputSpec | tuple[int, int] | None = None,
     output_stride: int | None = None,
     splits: tuple[str, str] = ("train", "val"),
     layout: str = "auto",
@@ -59,11 +64,12 @@ def train(
     Args:
         data: Folder of the data set.
         out: Folder for what is made; created if missing.
-        architecture: Key of `edgeseg.architectures.registry.ARCHITECTURES`.
+        architecture: Key of `edgeseg.architectures.registry.ARCHITECTURES`; or "thawed:FILE", a `.tflite` file's
+            network as it stands, weights and all, with a fresh last layer where its classes are others.
         backbone: Such as "mobilenetv2_0.5"; if None that of the file in `init`, else the paper form's own or
             `DEFAULT_BACKBONE`.
         form: "edge" or "paper", see `edgeseg.architectures.network.NetworkSpec`.
-        input: The network's input, or its (height, width).
+        input: The network's input, or its (height, width); if None (240, 320), or the file's own.
         output_stride: 8 (finer, slower), 16 or 32; if None the form's usual one.
         splits: To learn from, and to choose the best epoch by.
         layout: The data set's layout; recognised by its folders if "auto".
@@ -95,27 +101,91 @@ def train(
         >>> card.scores[0].miou
     """
     options = options or TrainingOptions()
-    if init == "random" and (options.freeze_start or options.transfer_rate != 1):
-        raise UsageError(
-            "--freeze-start and --transfer-rate are for what starts from elsewhere, and nothing does: name it with "
-            "--init-from, or start from --weights imagenet"
-        )
-    spec = input if isinstance(input, InputSpec) else InputSpec(height=input[0], width=input[1])
-    built = find_form(architecture, form)
-    spec = replace(spec, margin=built.margin)
-    backbone = backbone or own_backbone(init) or (built.backbones[0] if built.backbones else DEFAULT_BACKBONE)
     train_set, val_set = (open_dataset(data, split, layout) for split in splits)
+    if architecture.startswith(THAWED):
+        if backbone or output_stride or form != "edge" or init != "random":
+            raise UsageError(
+                f"--arch {architecture} is a whole network with its weights: leave out --backbone, --output-stride, "
+                "--form, --weights and --init-from"
+            )
+        start = file_start(architecture.removeprefix(THAWED), train_set, input)
+    else:
+        if init == "random" and (options.freeze_start or options.transfer_rate != 1):
+            raise UsageError(
+                "--freeze-start and --transfer-rate are for what starts from elsewhere, and nothing does: name it with "
+                "--init-from, or start from --weights imagenet"
+            )
+        start = architecture_start(architecture, form, backbone, output_stride, init, train_set, input)
+    return train_float(
+        replace(start.card, licence=licence, tools=tool_versions()), train_set, val_set, Path(out), options,
+        init=start.init, initialise=start.initialise, blueprint=start.blueprint,
+        teaching=teaching_by(teacher, unlabelled), resume=resume, overwrite=overwrite, time_budget=time_budget,
+        report=report, reading=reading,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a training begins with: card, how the network is built, its first weights, and what records call them."""
+
+    card: ModelCard
+    blueprint: Blueprint
+    initialise: Initialise | None
+    init: str
+
+
+def architecture_start(
+    architecture: str,
+    form: Form,
+    backbone: str | None,
+    output_stride: int | None,
+    init: str | os.PathLike[str],
+    train_set: Dataset,
+    input: InputSpec | tuple[int, int] | None,
+) -> Start:
+    """Returns the start of one of edgeseg's architectures, see `train` for the arguments.
+
+    Raises:
+        UsageError: A name is unknown, or the input's size does not fit.
+    """
+    height, width = input if isinstance(input, tuple) else DEFAULT_SIZE
+    spec = input if isinstance(input, InputSpec) else InputSpec(height=height, width=width)
+    built = find_form(architecture, form)
+    backbone = backbone or own_backbone(init) or (built.backbones[0] if built.backbones else DEFAULT_BACKBONE)
     card = ModelCard(
         name=f"{architecture}_{backbone}_{train_set.name}_{spec.height}x{spec.width}", architecture=architecture,
-        backbone=backbone, form=form, output_stride=output_stride or built.strides[0], input=spec,
-        labels=train_set.labels, recipe=Recipe(name="float32"), licence=licence, tools=tool_versions(),
+        backbone=backbone, form=form, output_stride=output_stride or built.strides[0],
+        input=replace(spec, margin=built.margin), labels=train_set.labels, recipe=Recipe(name="float32"),
     )  # fmt: skip
-    network_spec(card)
-    return train_float(
-        card, train_set, val_set, Path(out), options, init=str(init) if _is_word(init) else Path(init).name,
-        initialise=initialiser(init, card, train_set), teaching=teaching_by(teacher, unlabelled), resume=resume,
-        overwrite=overwrite, time_budget=time_budget, report=report, reading=reading,
+    return Start(
+        card=card, blueprint=of_card(card), initialise=initialiser(init, card, train_set),
+        init=str(init) if _is_word(init) else Path(init).name,
     )  # fmt: skip
+
+
+def file_start(path: str, train_set: Dataset, input: InputSpec | tuple[int, int] | None) -> Start:
+    """Returns the start of a `.tflite` file's network as it stands, its normalisations measured on training pictures.
+
+    Args:
+        path: The file.
+        train_set: What it is to be trained on.
+        input: Its input, or (rows, columns); the file's if None.
+
+    Raises:
+        ConversionError: The network cannot be rebuilt.
+        ModelFileError: The file is damaged or no `.tflite`.
+        UsageError: It takes no picture, or gives no logits.
+    """
+    spec = input if isinstance(input, InputSpec) else input_of_file(path, input)
+    card = ModelCard(
+        name=f"{Path(path).stem}_{train_set.name}_{spec.height}x{spec.width}", architecture="", backbone="",
+        output_stride=0, input=spec, labels=train_set.labels, recipe=Recipe(name="float32"),
+    )  # fmt: skip
+    chosen = range(0, len(train_set), max(1, len(train_set) // MEASURED_IMAGES))
+    shown = (train_set.load(index)[0] for index in chosen)
+    return Start(
+        card=card, blueprint=of_file(path, card), initialise=start_of_file(path, card, shown), init=Path(path).name
+    )
 
 
 def teaching_by(teacher: str | os.PathLike[str] | None, unlabelled: str | os.PathLike[str] | None) -> Teaching | None:
