@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from edgeseg.surveying.options import SurveyOptions
     from edgeseg.surveying.records import PictureRecord, Survey
     from edgeseg.surveying.survey import survey
+    from edgeseg.sweeping.sweep import sweep
     from edgeseg.thawing.thaw import thaw
     from edgeseg.training.options import TrainingOptions
     from edgeseg.training.train import train
@@ -108,6 +109,7 @@ _HOMES = {
     "edgeseg.surveying.options": ("SurveyOptions",),
     "edgeseg.surveying.records": ("PictureRecord", "Survey"),
     "edgeseg.surveying.survey": ("survey",),
+    "edgeseg.sweeping.sweep": ("sweep",),
     "edgeseg.training.options": ("TrainingOptions",),
     "edgeseg.training.train": ("train",),
 }  # fmt: skip
@@ -180,6 +182,7 @@ __all__ = [
     "read_model",
     "run",
     "survey",
+    "sweep",
     "thaw",
     "train",
     "write_flight",

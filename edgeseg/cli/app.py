@@ -36,6 +36,7 @@ PACKAGE_EXTRAS = {
     "keras": "train",
     "tf_keras": "train",
     "tensorboard": "tensorboard",
+    "ray": "sweep",
 }
 
 # These libraries write to stderr what no user can act on; what matters reaches the user as an EdgesegError.

@@ -13,6 +13,7 @@ COMMANDS = {
     "models": ("models", "List the models that come with edgeseg."),
     "archs": ("archs", "List the networks that can be trained."),
     "train": ("train", "Train a network on a data set."),
+    "sweep": ("sweep", "Train and compare all that a plan lists."),
     "convert": ("convert", "Convert a Keras network to a .tflite file."),
     "thaw": ("thaw", "Rebuild a .tflite file as a Keras network."),
     "inspect": ("inspect", "Show what is in a .tflite file."),

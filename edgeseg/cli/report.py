@@ -67,7 +67,7 @@ def command(
             notify=lambda line: console.print(line, soft_wrap=True, markup=False),
         )
     written = write_report(report, out)
-    _print_table(report)
+    print_table(report)
     console.print(f"written: {', '.join(map(str, written))}", soft_wrap=True)
     emit({"files": list(map(str, written)), **report_record(report)}, json)
 
@@ -84,18 +84,19 @@ def _command(
     return shlex.join(["edgeseg", "report", *models, *given])
 
 
-def _print_table(report: Report) -> None:
+def print_table(report: Report) -> None:
+    """Prints a report's results, and why the latencies may be off."""
     from rich.table import Table
 
-    from edgeseg.report.figures import megabytes, noise_lines, percent, three_figures
+    from edgeseg.report.figures import megabytes, noise_lines, percent, percent_over_seeds, three_figures
     from edgeseg.report.results import pareto_front
 
     front = pareto_front(report.results)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("model", "recipe", "mIoU %", "pixel acc. %", "p50 ms", "MB", "best"):
-        table.add_column(heading, justify="left" if heading in ("model", "recipe") else "right")
+        table.add_column(heading, justify="left" if heading in ("model", "recipe") else "right", overflow="fold")
     for index, r in enumerate(report.results):
-        figures = (percent(r.miou), percent(r.pixel_accuracy), three_figures(r.latency_ms), megabytes(r.bytes))
+        figures = (percent_over_seeds(r), percent(r.pixel_accuracy), three_figures(r.latency_ms), megabytes(r.bytes))
         table.add_row(r.model, r.recipe or "unknown", *figures, "*" if index in front else "")
     console.print(table)
     for line in noise_lines(report):

@@ -96,7 +96,7 @@ def compare(
         split=dataset.split,
         images=scores[0].images,
         results=tuple(
-            _result(file, segmenter, score, speed)
+            measured(file, segmenter, score, speed)
             for (file, segmenter), score, speed in zip(opened, scores, speeds, strict=True)
         ),
         host=host_info(),
@@ -118,7 +118,8 @@ def _command(models: Sequence[str | os.PathLike[str]], data: str | os.PathLike[s
     return shlex.join([*words, "--data", folder, "--split", split, "--out", "report"])
 
 
-def _result(path: Path, segmenter: Segmenter, score: Evaluation, speed: Benchmark) -> Result:
+def measured(path: Path, segmenter: Segmenter, score: Evaluation, speed: Benchmark) -> Result:
+    """Returns the figures of one file that was scored and timed."""
     graph = read_graph(path) if path.suffix == ".tflite" else None  # of other kinds of files only the runtime knows
     return Result(
         model=path.stem,

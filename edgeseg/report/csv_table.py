@@ -11,6 +11,7 @@ from edgeseg.report.results import Report, class_names
 COLUMNS = (
     "model", "file", "recipe", "height", "width", "dataset", "split", "images", "miou", "pixel_accuracy",
     "latency_ms", "latency_p90_ms", "bytes", "parameters", "macs", "threads", "delegate", "noisy", "cpu",
+    "miou_spread", "seeds",
 )  # fmt: skip
 
 
@@ -25,7 +26,7 @@ def csv_table(report: Report) -> str:
         figures = (
             r.model, r.file, r.recipe, *r.input_size, report.dataset, report.split, report.images, r.miou,
             r.pixel_accuracy, r.latency_ms, r.latency_p90_ms, r.bytes, r.parameters, r.macs, r.threads, r.delegate,
-            int(bool(r.noise)), report.host.cpu,
+            int(bool(r.noise)), report.host.cpu, r.spread, len(r.seed_mious) or None,
         )  # fmt: skip
         scores = (iou.get(name, math.nan) for name in classes)
         writer.writerow([*figures, *("" if math.isnan(score) else score for score in scores)])

@@ -7,11 +7,17 @@ import math
 from edgeseg.report.results import Report, Result
 
 ABSENT = "–"
+SPREAD_TOLD = "mIoU: the mean over seeds ± its standard deviation from seed to seed."
 
 
 def percent(fraction: float) -> str:
     """0.6523 -> "65.2"; NaN -> a dash."""
     return ABSENT if math.isnan(fraction) else f"{100 * fraction:.1f}"
+
+
+def percent_over_seeds(result: Result) -> str:
+    """Returns the mIoU in per cent: "65.2", or "65.2 ± 0.4" over several seeds."""
+    return percent(result.miou) + ("" if result.spread is None else f" ± {percent(result.spread)}")
 
 
 def three_figures(value: float) -> str:

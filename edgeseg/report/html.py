@@ -13,12 +13,14 @@ from markupsafe import Markup
 
 from edgeseg.report.figures import (
     ABSENT,
+    SPREAD_TOLD,
     how_run,
     machine_facts,
     megabytes,
     millions,
     noise_lines,
     percent,
+    percent_over_seeds,
     three_figures,
 )
 from edgeseg.report.results import Report, Result, class_names, pareto_front, short_names
@@ -50,6 +52,9 @@ def html_page(report: Report) -> str:
         some_absent=any(score.absent for _, scores in classes[:-1] for score in scores),
         absent=ABSENT,
         facts=machine_facts(report),
+        spread=SPREAD_TOLD if any(r.spread is not None for r in results) else "",
+        remarks=[(r.model, r.remark) for r in results if r.remark],
+        commands=[(r.model, r.commands) for r in results if r.commands],
     )
     return f"{page}\n"
 
@@ -161,7 +166,7 @@ def _rows(results: Sequence[Result]) -> list[_Row]:
             _Cell(text=r.model, kind="model"),
             _Cell(text=r.recipe or ABSENT, kind="text", icon=mark_icon(r.recipe)),
             _Cell(text=f"{height}x{width}", value=str(height * width), kind="text"),
-            _Cell(text=percent(r.miou), value=repr(r.miou)),
+            _Cell(text=percent_over_seeds(r), value=repr(r.miou)),
             _Cell(text=percent(r.pixel_accuracy), value=repr(r.pixel_accuracy)),
             _Cell(text=three_figures(r.latency_ms), value=repr(r.latency_ms)),
             _Cell(text=three_figures(r.latency_p90_ms), value=repr(r.latency_p90_ms)),

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgeseg.report.figures import machine_facts, megabytes, millions, noise_lines, percent, three_figures
+from edgeseg.report.figures import (
+    SPREAD_TOLD,
+    machine_facts,
+    megabytes,
+    millions,
+    noise_lines,
+    percent,
+    percent_over_seeds,
+    three_figures,
+)
 from edgeseg.report.results import Report, class_names, pareto_front, short_names
 
 
@@ -16,7 +25,7 @@ def markdown_page(report: Report) -> str:
             f"**{_cell(r.model)}**" if index in front else _cell(r.model),
             r.recipe or "unknown",
             f"{r.input_size[0]}x{r.input_size[1]}",
-            percent(r.miou),
+            percent_over_seeds(r),
             percent(r.pixel_accuracy),
             three_figures(r.latency_ms),
             three_figures(r.latency_p90_ms),
@@ -34,6 +43,9 @@ def markdown_page(report: Report) -> str:
         f"{report.images} pictures, scored at the labels' resolution. {_cell(report.created)}.",
         _table(heading, rows, left=2),
         "Bold: no other model here is both faster and more accurate.",
+        *((SPREAD_TOLD,) if any(r.spread is not None for r in report.results) else ()),
+        *(f"{_cell(r.model)}: {_cell(r.remark)}." for r in report.results if r.remark),
+        *(f"{_cell(line)}." for line in report.notes),
         *(f"Noisy: {line}." for line in noise_lines(report)),
         "## IoU of each class, %",
         _table(("class", *map(_cell, short_names(report.results))), class_rows, left=1),
@@ -41,8 +53,13 @@ def markdown_page(report: Report) -> str:
         _table(("", ""), [(name, _cell(value)) for name, value in machine_facts(report)], left=2),
         "## Again",
         f"```sh\n{report.command}\n```",
+        *(f"{_cell(r.model)}:\n\n```sh\n{_lines(r.commands)}\n```" for r in report.results if r.commands),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _lines(commands: Iterable[str]) -> str:
+    return "\n".join(commands)
 
 
 def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]], left: int) -> str:

@@ -21,6 +21,7 @@ def report_record(report: Report) -> dict[str, Any]:
         "split": report.split,
         "images": report.images,
         "host": vars(report.host),
+        "notes": list(report.notes),
         "results": [_result(r, index in front) for index, r in enumerate(report.results)],
     }
 
@@ -32,6 +33,8 @@ def _result(result: Result, on_front: bool) -> dict[str, Any]:
         "recipe": result.recipe,
         "input_size": list(result.input_size),
         "miou": result.miou,
+        "miou_spread": result.spread,
+        "seed_mious": list(result.seed_mious),
         "pixel_accuracy": result.pixel_accuracy,
         "class_iou": dict(result.class_iou),
         "latency_ms": result.latency_ms,
@@ -44,4 +47,6 @@ def _result(result: Result, on_front: bool) -> dict[str, Any]:
         "noisy": bool(result.noise),
         "noise": list(result.noise),
         "pareto": on_front,
+        "commands": list(result.commands),
+        "remark": result.remark,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ class Result:
         parameters: Weights and biases; None if unknown.
         macs: Multiply-accumulates of one inference; None if unknown.
         noise: Why the latency may be off; empty on a quiet machine.
+        seed_mious: Of a network that was trained with several seeds the mIoU of each, whose mean is `miou`; `file` is
+            the best of them. Empty for one file.
+        commands: What makes it, if that is known.
+        remark: What else one should know of it.
     """
 
     model: str
@@ -45,6 +50,14 @@ class Result:
     parameters: int | None = None
     macs: int | None = None
     noise: tuple[str, ...] = ()
+    seed_mious: tuple[float, ...] = ()
+    commands: tuple[str, ...] = ()
+    remark: str = ""
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the mIoU over seeds, as of a sample; None for fewer than two."""
+        return statistics.stdev(self.seed_mious) if len(self.seed_mious) > 1 else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +91,7 @@ class Report:
         created: When, as text.
         examples: Pictures to look at.
         colors: (class, its red, green and blue) in those pictures.
+        notes: What else one should know, such as what is not here and why.
     """
 
     dataset: str
@@ -90,6 +104,7 @@ class Report:
     created: str
     examples: tuple[Example, ...] = ()
     colors: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def pareto_front(results: Sequence[Result]) -> tuple[int, ...]:

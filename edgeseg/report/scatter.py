@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from edgeseg.recipes import RECIPES
-from edgeseg.report.figures import percent, three_figures
+from edgeseg.report.figures import percent_over_seeds, three_figures
 from edgeseg.report.results import Result, pareto_front, short_names
 from edgeseg.report.templating import render
 
@@ -77,6 +77,12 @@ class _Label:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Spread:
+    x: str
+    ends: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Mark:
     x: str
     y: str
@@ -100,7 +106,7 @@ def scatter_plot(results: Sequence[Result], width: int, height: int, *, kind: st
         An <svg> element; its colours are those of the page's style sheet.
     """
     x = _latency_axis([r.latency_ms for r in results], _LEFT, width - _RIGHT)
-    y = _miou_axis([r.miou for r in results], height - _BOTTOM, _TOP)
+    y = _miou_axis([r.miou + side * (r.spread or 0.0) for r in results for side in (-1, 1)], height - _BOTTOM, _TOP)
     points = [(x.at(r.latency_ms), y.at(100 * r.miou)) for r in results]
     front = pareto_front(results)
     return render(
@@ -118,6 +124,11 @@ def scatter_plot(results: Sequence[Result], width: int, height: int, *, kind: st
         logarithmic=x.logarithmic,
         front=_front_line([points[i] for i in front], x.end, y.start),
         labels=_labels(_label_texts(results, named), points, width, height),
+        spreads=[
+            _Spread(x=f"{px:.1f}", ends=tuple(f"{y.at(100 * (r.miou + side * r.spread)):.1f}" for side in (-1, 1)))
+            for r, (px, _) in zip(results, points, strict=True)
+            if r.spread is not None
+        ],
         marks=[_mark(r, at, index in front) for index, (r, at) in enumerate(zip(results, points, strict=True))],
     )
 
@@ -183,7 +194,7 @@ def _mark(result: Result, point: tuple[float, float], on_front: bool) -> _Mark:
         shape=SHAPES.get(result.recipe, SHAPES[""]),
         kind=_css_class(result.recipe),
         beaten=not on_front,
-        told=f"{result.model}: mIoU {percent(result.miou)} %, {three_figures(result.latency_ms)} ms",
+        told=f"{result.model}: mIoU {percent_over_seeds(result)} %, {three_figures(result.latency_ms)} ms",
     )
 
 
