@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder that a labelling tool exported, or its file.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="What a labelling tool exported: folder, .zip or file.")
+    ],
     out: Annotated[Path, typer.Argument(help="Folder to make: images/, labels/, labels.json.")],
     format: Annotated[str, typer.Option("--format", help="The format, recognised by its files if auto.")] = "auto",
     classes: Annotated[

@@ -81,7 +81,8 @@ def read_colour_map(path: str | os.PathLike[str], colours: Sequence[Colour]) -> 
     if (ids == UNKNOWN).any():
         row, column = (int(n[0]) for n in np.nonzero(ids == UNKNOWN))
         raise DataError(
-            f"mask {path} holds the colour {mask[row, column].tolist()} at row {row}, column {column}: no class has it"
+            f"mask {path} holds the colour {mask[row, column].tolist()} at row {row}, column {column}: no class has it "
+            "(`edgeseg data import` takes masks with soft edges)"
         )
     return ids.astype(np.uint8)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.card import LabelSet
 from edgeseg.data.class_tables import ClassTable, find_table
@@ -23,6 +24,8 @@ from edgeseg.errors import DataError, UsageError
 NAME = "masks"
 IGNORED = 255
 _MOST_NAMED = 4
+_SOFT = 16
+"""Greys at either end that count as black and as white in masks with soft edges; more of them than this are in use."""
 _BLACK_AND_WHITE = ((0, 0, 0), (255, 255, 255))
 
 _LOG = logging.getLogger(__name__)
@@ -90,8 +93,14 @@ def _are_ids(pairs: Pairs, count: int) -> bool:
     )
 
 
+def _are_soft(counts: npt.NDArray[np.int64]) -> bool:
+    """Whether the pixels of each grey are those of black and white with soft edges, rather than ids."""
+    black, white = int(counts[:_SOFT].sum()), int(counts[-_SOFT:].sum())
+    return int(np.count_nonzero(counts)) > _SOFT and min(black, white) > 0 and black + white > 0.9 * int(counts.sum())
+
+
 def _shown(masks: Sequence[Path], root: Path) -> ClassTable:
-    found = np.zeros(256, bool)
+    counts = np.zeros(256, np.int64)
     for path in masks:
         mask = read_mask(path)
         if mask.ndim == 3:
@@ -101,9 +110,9 @@ def _shown(masks: Sequence[Path], root: Path) -> ClassTable:
                 f"{path} is drawn with {len(colours)} colours ({told}{', ...' * (len(colours) > _MOST_NAMED)}) and no "
                 f'file says what they mean: write {root / "labels.json"} with "names" and "colors"'
             )
-        found[np.unique(mask)] = True
-    ids = np.flatnonzero(found).tolist()
-    if ids[-1:] == [IGNORED] and len(ids) <= 2:
+        counts += np.bincount(mask.ravel(), minlength=256)
+    ids = np.flatnonzero(counts).tolist()
+    if ids[-1:] == [IGNORED] and (len(ids) <= 2 or _are_soft(counts)):
         _LOG.warning("%s: masks of 0 and 255, read as the classes background and foreground", root)
         return ClassTable(path=root, names=("background", "foreground"), colours=_BLACK_AND_WHITE)
     count = max((n for n in ids if n != IGNORED), default=0) + 1

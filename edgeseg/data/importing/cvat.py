@@ -1,7 +1,8 @@
-"""CVAT for images 1.1: `annotations.xml` with polygons, boxes, ellipses, lines and masks.
+"""CVAT for images 1.1 and for video 1.1: `annotations.xml` with polygons, boxes, ellipses, lines and masks.
 
 https://docs.cvat.ai/docs/dataset_management/formats/xml_format/. A higher z_order lies on top; of equal ones the later.
-A mask's runs go along the rows of its box and begin with unset pixels.
+A mask's runs go along the rows of its box and begin with unset pixels. A video's tracks hold a shape for every frame,
+those between key frames, too; its pictures are called `frame_000123`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from edgeseg.data.split_names import split_named
 from edgeseg.errors import DataError, quoted
 
 NAME = "cvat"
-TITLE = "CVAT for images (annotations.xml)"
+TITLE = "CVAT for images and video (annotations.xml)"
 _LINE = 1
 
 
@@ -44,15 +45,30 @@ def read(root: Path) -> Source:
             if name:
                 names.index(name)
                 colours |= _colour(name, label.findtext("color", ""))
-        for track in content.findall("track"):
-            tally.add("track", "a video's: export the task as 'CVAT for images'", track.get("label", path.name))
-        pictures += [
-            picture for image in content.findall("image") if (picture := _picture(image, path, files, names, tally))
-        ]
+        images = [*content.findall("image"), *_frames(content, tally)]
+        pictures += [picture for image in images if (picture := _picture(image, path, files, names, tally))]
     return Source(
         names=names.tuple(), pictures=tuple(pictures), tally=tally, sparse=True, colours=colours,
         overlap="the higher z_order on top, of equal ones the later",
     )  # fmt: skip
+
+
+def _frames(content: Xml.Element, tally: Tally) -> list[Xml.Element]:
+    """Turns a video's tracks into images, each with the shapes that are in view in its frame."""
+    size = content.find("meta/task/original_size")
+    shape = {} if size is None else {name: size.findtext(name, "0") for name in ("height", "width")}
+    images = dict[int, Xml.Element]()
+    for track in content.findall("track"):
+        for seen in track:
+            try:
+                number = _whole(seen.get("frame", ""))
+            except DataError as error:
+                tally.add("annotation", f"frame {error}", track.get("label", "a track"))
+                continue
+            image = images.setdefault(number, Xml.Element("image", {"name": f"frame_{number:06d}", **shape}))
+            if seen.get("outside") != "1":
+                image.append(Xml.Element(seen.tag, {**seen.attrib, "label": track.get("label", "")}))
+    return [images[number] for number in sorted(images)]
 
 
 def _picture(image: Xml.Element, path: Path, files: PictureFiles, names: Names, tally: Tally) -> Picture | None:

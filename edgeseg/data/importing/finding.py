@@ -36,12 +36,13 @@ class PictureFiles:
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         for path in files_in(self.root, IMAGE_SUFFIXES):
             self._by_name[path.name].append(path)
+            self._by_name[path.stem].append(path)
 
     def find(self, name: str, near: Path) -> Path | None:
         """Returns the picture that `name` means: the same file name, and then as many of the folders as can be.
 
         Args:
-            name: A path in any form, also of another machine.
+            name: A path in any form, also of another machine; a frame of a video may lack its suffix.
             near: The file that names it; of several, the one nearest to it is taken.
         """
         parts = PurePosixPath(name.replace("\\", "/")).parts
@@ -49,7 +50,8 @@ class PictureFiles:
 
         def fitness(path: Path) -> tuple[int, int, int]:
             own = path.parts
-            same = next((n for n in range(min(len(own), len(parts))) if own[-1 - n] != parts[-1 - n]), len(parts))
+            ends = range(1, min(len(own), len(parts)))
+            same = next((n for n in ends if own[-1 - n] != parts[-1 - n]), len(parts))
             words = split_named(near.stem) or split_named(near.parent.name)
             split = any(split_named(part) == words for part in own[:-1]) if words else False
             shared = next((n for n, (a, b) in enumerate(zip(own, near.parts, strict=False)) if a != b), 0)

@@ -1,6 +1,7 @@
 """Pictures and masks in any folders that pair by name: ids, 0 and 255, or colours with a file that names them.
 
-What `edgeseg.data.masks` reads in place; importing copes with pictures that have no mask, and makes splits.
+What `edgeseg.data.masks` reads in place; importing copes with pictures that have no mask, makes splits, and takes masks
+whose colours are not clear everywhere: shrunk ones mix colours along edges, JPEG shifts all of them a little.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from edgeseg.arrays import Uint8
 from edgeseg.data import masks
 from edgeseg.data.class_tables import ClassTable
 from edgeseg.data.importing.records import UNLABELLED, Indices, Picture, Source, Tally
@@ -19,6 +22,10 @@ from edgeseg.data.split_names import split_named
 from edgeseg.errors import DataError
 
 NAME = "masks"
+NEARLY = 16
+"""How far each channel of a colour may be off for it to be nearly a class's."""
+MOST_MIXED = 0.1
+"""Share of a mask's pixels that may have mixed colours."""
 TITLE = "pictures and masks that pair by name (images/ and masks/, a.jpg and a_mask.png, ...)"
 
 
@@ -37,14 +44,14 @@ def read(root: Path) -> Source:
         tally.add("picture", "no mask or picture has its name", path.relative_to(root).as_posix())
     table = masks.table_of(root, pairs)
     pictures = [
-        Picture(image=image, split=split_named(place), draw=partial(drawn, mask, table))
+        Picture(image=image, split=split_named(place), draw=partial(drawn, mask, table, tally))
         for image, mask, place in pairs.found
     ]
     colours = dict(zip(table.names, table.colours, strict=True)) if table.colours else {}
     return Source(names=table.names, pictures=tuple(pictures), tally=tally, sparse=False, colours=colours)
 
 
-def drawn(path: Path, table: ClassTable, height: int, width: int) -> Indices:
+def drawn(path: Path, table: ClassTable, tally: Tally, height: int, width: int) -> Indices:
     """Reads a mask as indices of the table's names; 255, where it is no class, is no label."""
     mask = read_mask(path, palette_colours=bool(table.colours))
     if mask.shape[:2] != (height, width):
@@ -52,6 +59,11 @@ def drawn(path: Path, table: ClassTable, height: int, width: int) -> Indices:
     if table.colours:
         indices = colour_ids(mask, table.colours)
         wrong = indices == UNKNOWN
+        if wrong.any():
+            indices = cleared(mask, indices, table)
+            if not (indices == UNKNOWN).any():
+                tally.remark("masks have unclear colours: such pixels took the nearest class", path.name)
+            wrong = indices == UNKNOWN
     else:
         if mask.ndim == 3:
             raise DataError("its mask is drawn with colours, others hold ids")
@@ -64,3 +76,35 @@ def drawn(path: Path, table: ClassTable, height: int, width: int) -> Indices:
         row, column = (int(n[0]) for n in np.nonzero(wrong))
         raise DataError(f"its mask holds {mask[row, column].tolist()}, which no class has")
     return indices
+
+
+def cleared(mask: Uint8, indices: Indices, table: ClassTable) -> Indices:
+    """Gives pixels of no class's colour a class: of a colour that is nearly theirs, else of the nearest pixel.
+
+    Args:
+        mask: (H, W, 3) red-green-blue, or (H, W) grey.
+        indices: (H, W) classes, `UNKNOWN` where the colour is none's.
+        table: The classes' colours.
+
+    Returns:
+        The indices; with `UNKNOWN` still in them where more than `MOST_MIXED` of the pixels are mixed, since then they
+        are rather a class that the table lacks.
+    """
+    unknown = np.nonzero(indices == UNKNOWN)
+    colours = np.asarray(table.colours, np.int16)
+    seen = mask[unknown].astype(np.int16).reshape(len(unknown[0]), -1)
+    kinds, which = np.unique(seen, axis=0, return_inverse=True)
+    distances = np.abs(kinds[:, None] - colours[None]).max(-1)
+    nearly = np.where(distances.min(1) <= NEARLY, distances.argmin(1), UNKNOWN).astype(np.int16)
+    found = indices.copy()
+    found[unknown] = nearly[which.ravel()]
+    mixed = found == UNKNOWN
+    if not mixed.any() or mixed.mean() > MOST_MIXED:
+        return found
+    _, nearest = cv2.distanceTransformWithLabels(
+        mixed.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    class_of = np.full(int(nearest.max()) + 1, UNKNOWN, np.int16)
+    class_of[nearest[~mixed]] = found[~mixed]
+    found[mixed] = class_of[nearest[mixed]]
+    return found

@@ -50,14 +50,24 @@ class Dropped:
 
 @dataclass
 class Tally:
-    """Counts what is left out, by what it is and why."""
+    """Counts what is left out, by what it is and why, and what is worth a remark."""
 
     _found: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    _remarks: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def add(self, what: str, why: str, example: object) -> None:
         """Counts one: `add("annotation", "no polygon", "a.jpg")`."""
         count, first = self._found.get((what, why), (0, str(example)))
         self._found[what, why] = (count + 1, first)
+
+    def remark(self, text: str, example: object) -> None:
+        """Counts one of what is not left out: `remark("masks had soft edges", "a.png")`."""
+        count, first = self._remarks.get(text, (0, str(example)))
+        self._remarks[text] = (count + 1, first)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Returns what was remarked, each as "12 masks had soft edges (such as a.png)"."""
+        return tuple(f"{count} {text} (such as {example})" for text, (count, example) in self._remarks.items())
 
     def dropped(self) -> tuple[Dropped, ...]:
         """Returns what was counted."""

@@ -16,6 +16,7 @@ import numpy as np
 from edgeseg.arrays import Uint8
 from edgeseg.data.class_tables import LABELS_FILE
 from edgeseg.data.folder import labels_json
+from edgeseg.data.importing.archives import unpacked
 from edgeseg.data.importing.classes import Classes, ClassMap, Unlabelled, make_classes
 from edgeseg.data.importing.formats import read_source
 from edgeseg.data.importing.records import UNLABELLED, Dropped, Indices, Picture, Source
@@ -86,7 +87,7 @@ def import_set(
     """Imports a set; `out` is made whole or not at all.
 
     Args:
-        root: The folder, or one annotation file.
+        root: The folder, one annotation file, or an archive (`.zip`, `.tar`) of the folder.
         out: The folder to make; it must not exist, or be empty.
         format: A key of `formats.FORMATS`, or "auto".
         class_map: See `classes`.
@@ -102,24 +103,27 @@ def import_set(
     options, target = splits or SplitOptions(), Path(os.path.realpath(out))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"cannot import into {out}: it holds something already; name a folder that is new or empty")
-    name, source = read_source(Path(root), format)
-    classes = make_classes(source, class_map, unlabelled)
-    ensure_folder(target.parent)
-    staged = target.with_name(f".{target.name[:40]}-{secrets.token_hex(6)}")
-    try:
-        staged.mkdir()
-        imported, manifest = _write(source, classes, staged, options, advance)
-        told = Imported(format=name, unlabelled_as=unlabelled, overlap=source.overlap, **imported)
-        write_json(staged / LABELS_FILE, labels_json("imported", classes.labels))
-        head = {"source": str(root), **_settings(told, class_map, options)}
-        write_json(staged / MANIFEST_FILE, {**head, "pictures": manifest})
-        if target.exists():
-            target.rmdir()
-        staged.rename(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    with unpacked(Path(root)) as folder:
+        name, source = read_source(folder, format)
+        classes = make_classes(source, class_map, unlabelled)
+        ensure_folder(target.parent)
+        staged = target.with_name(f".{target.name[:40]}-{secrets.token_hex(6)}")
+        try:
+            staged.mkdir()
+            imported, manifest = _write(source, classes, staged, options, advance)
+            told = Imported(format=name, unlabelled_as=unlabelled, overlap=source.overlap, **imported)
+            write_json(staged / LABELS_FILE, labels_json("imported", classes.labels))
+            head = {"source": str(root), **_settings(told, class_map, options)}
+            for entry in manifest:  # not where an archive was unpacked to
+                entry["from"] = entry["from"].replace(str(folder), str(root), 1)
+            write_json(staged / MANIFEST_FILE, {**head, "pictures": manifest})
+            if target.exists():
+                target.rmdir()
+            staged.rename(target)
+        except OSError as error:
+            raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
     return told
 
 
@@ -191,7 +195,7 @@ def _names(pictures: Sequence[Picture], splits: Sequence[str]) -> list[str]:
 
 def _told(source: Source, classes: Classes, counts: _Counts, splits: Counter[str]) -> dict[str, Any]:
     labels = classes.labels
-    warnings = []
+    warnings = list(source.tally.remarks())
     absent = [name for number, name in enumerate(labels.names) if not counts.pixels[number]]
     if absent:
         warnings.append(f"no pixel of {', '.join(absent)}: --classes drops or merges classes")
