@@ -37,6 +37,7 @@ PACKAGE_EXTRAS = {
     "tf_keras": "train",
     "tensorboard": "tensorboard",
     "ray": "sweep",
+    "mlflow": "mlflow",
 }
 
 # These libraries write to stderr what no user can act on; what matters reaches the user as an EdgesegError.

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from edgeseg.card import Form, ResizeMode
 from edgeseg.cli.options import OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, console, emit
+from edgeseg.cli.training_page import write_training_page
+from edgeseg.cli.training_records import recording
 from edgeseg.cli.training_text import showing_training
 from edgeseg.errors import UsageError
-
-if TYPE_CHECKING:
-    from edgeseg.training.options import Report
 
 
 def command(
@@ -111,6 +108,9 @@ def command(
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the figures for TensorBoard there, too.")
     ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(metavar="STORE", help="Write a run for MLflow: an SQLite file, or a server's address.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.")] = "",
     resume: Annotated[
         bool, typer.Option(help="Go on with the training in --out; more --epochs may be asked of it.")
@@ -169,31 +169,28 @@ def command(
             scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic
         ),
     )  # fmt: skip
-    with showing_training(out) as shown, _board(tensorboard) as written:
-        report = each(shown.report, *written)
-        card = train(
-            data, out, architecture=arch, backbone=backbone, form=form, output_stride=output_stride, input=spec,
-            splits=(split, val_split), layout=layout, init=init_from or weights or "random", options=options,
-            teacher=teacher, unlabelled=unlabelled, licence=licence, resume=resume, overwrite=overwrite,
-            time_budget=None if time_budget is None else parse_duration(time_budget), report=report,
-            reading=shown.reading,
-        )  # fmt: skip
+    described = {
+        "data": data,
+        "architecture": arch,
+        "backbone": backbone,
+        "form": form,
+        "size": f"{spec.height}x{spec.width}",
+    }
+    with recording(out, options, described, tensorboard, mlflow) as written:
+        with showing_training(out) as shown:
+            card = train(
+                data, out, architecture=arch, backbone=backbone, form=form, output_stride=output_stride, input=spec,
+                splits=(split, val_split), layout=layout, init=init_from or weights or "random", options=options,
+                teacher=teacher, unlabelled=unlabelled, licence=licence, resume=resume, overwrite=overwrite,
+                time_budget=None if time_budget is None else parse_duration(time_budget),
+                report=each(shown.report, *written), reading=shown.reading,
+            )  # fmt: skip
+        page = write_training_page(out, data, val_split, layout)
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)
-    emit({"file": str(model), "name": card.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}, json)
-
-
-@contextlib.contextmanager
-def _board(folder: Path | None) -> Iterator[tuple[Report, ...]]:
-    """Yields what writes for TensorBoard, if that was asked for."""
-    if folder is None:
-        yield ()
-        return
-    from edgeseg.files import ensure_folder
-    from edgeseg.training.tensorboard import tensorboard
-
-    with tensorboard(ensure_folder(folder)) as report:
-        yield (report,)
+    console.print(f"curves, confusion matrix and the worst pictures: {page}", soft_wrap=True)
+    told = {"file": str(model), "name": card.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}
+    emit({**told, "page": str(page)}, json)
 
 
 def parse_duration(text: str) -> float:

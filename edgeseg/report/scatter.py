@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from edgeseg.recipes import RECIPES
+from edgeseg.report.axes import Axis, ticks
 from edgeseg.report.figures import percent_over_seeds, three_figures
 from edgeseg.report.results import Result, pareto_front, short_names
 from edgeseg.report.templating import render
@@ -33,23 +34,6 @@ SHAPES = {**dict(zip(RECIPES, _OUTLINES, strict=False)), "": "M-6,-2H-2V-6H2V-2H
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Axis:
-    """A scale from values to pixels, linear or logarithmic."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    ticks: tuple[float, ...]
-    logarithmic: bool = False
-
-    def at(self, value: float) -> float:
-        scaled = math.log if self.logarithmic else float
-        low, high = scaled(self.low), scaled(self.high)
-        return self.start + (scaled(value) - low) / (high - low) * (self.end - self.start)
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Box:
     left: float
     top: float
@@ -60,12 +44,6 @@ class _Box:
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0.0, width) * max(0.0, height)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tick:
-    at: float
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +97,8 @@ def scatter_plot(results: Sequence[Result], width: int, height: int, *, kind: st
         top=_TOP,
         bottom=height - _BOTTOM,
         count=len(results),
-        rows=[_Tick(at=round(y.at(tick), 1), text=_number(tick)) for tick in y.ticks],
-        columns=[_Tick(at=round(x.at(tick), 1), text=_number(tick)) for tick in x.ticks],
+        rows=y.marked(),
+        columns=x.marked(),
         logarithmic=x.logarithmic,
         front=_front_line([points[i] for i in front], x.end, y.start),
         labels=_labels(_label_texts(results, named), points, width, height),
@@ -145,35 +123,21 @@ def _css_class(recipe: str) -> str:
 # === Axes ===
 
 
-def _latency_axis(values: list[float], start: float, end: float) -> _Axis:
+def _latency_axis(values: list[float], start: float, end: float) -> Axis:
     low, high = min(values), max(values)
     if high / low > 5:
         low, high = low / 1.3, high * 1.3
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        ticks = tuple(m * 10.0**d for d in decades for m in (1, 2, 5) if low <= m * 10.0**d <= high)
-        return _Axis(low=low, high=high, start=start, end=end, ticks=ticks, logarithmic=True)
-    ticks = _ticks(0.0, high * 1.12)
-    return _Axis(low=0.0, high=high * 1.12, start=start, end=end, ticks=ticks)
+        marks = tuple(m * 10.0**d for d in decades for m in (1, 2, 5) if low <= m * 10.0**d <= high)
+        return Axis(low=low, high=high, start=start, end=end, ticks=marks, logarithmic=True)
+    return Axis(low=0.0, high=high * 1.12, start=start, end=end, ticks=ticks(0.0, high * 1.12))
 
 
-def _miou_axis(values: list[float], start: float, end: float) -> _Axis:
+def _miou_axis(values: list[float], start: float, end: float) -> Axis:
     low, high = 100 * min(values), 100 * max(values)
     margin = max(1.0, 0.18 * (high - low))
     low, high = max(0.0, low - margin), min(100.0, high + margin)
-    return _Axis(low=low, high=high, start=start, end=end, ticks=_ticks(low, high))
-
-
-def _ticks(low: float, high: float) -> tuple[float, ...]:
-    """About five round values from low to high."""
-    raw = (high - low) / 5
-    unit = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= raw)
-    first = math.ceil(low / step - 1e-9)
-    return tuple(i * step for i in range(first, math.floor(high / step + 1e-9) + 1))
-
-
-def _number(value: float) -> str:
-    return f"{value:.10g}"
+    return Axis(low=low, high=high, start=start, end=end, ticks=ticks(low, high))
 
 
 def _front_line(points: list[tuple[float, float]], right: float, bottom: float) -> str:
