@@ -169,13 +169,8 @@ def command(
             scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic
         ),
     )  # fmt: skip
-    described = {
-        "data": data,
-        "architecture": arch,
-        "backbone": backbone,
-        "form": form,
-        "size": f"{spec.height}x{spec.width}",
-    }
+    shape = f"{spec.height}x{spec.width}"
+    described = {"data": data, "architecture": arch, "backbone": backbone, "form": form, "size": shape}
     with recording(out, options, described, tensorboard, mlflow) as written:
         with showing_training(out) as shown:
             card = train(
