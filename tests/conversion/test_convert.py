@@ -93,6 +93,13 @@ def test_an_int8_file_takes_camera_pixels_as_they_are_and_has_no_float_operator(
     assert float_operators(graph) == []
 
 
+def test_a_file_can_be_called_by_the_names_of_its_input_and_output(int8_file: tuple[bytes, ModelCard]) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    signatures = Interpreter(model_content=int8_file[0]).get_signature_list()
+    assert signatures == {"serving_default": {"inputs": ["image"], "outputs": ["logits"]}}
+
+
 def test_labels_can_come_out_instead_of_logits(
     trained: tuple[Any, ModelCard], int8_file: tuple[bytes, ModelCard], meadow: Meadow
 ) -> None:

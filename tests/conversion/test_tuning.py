@@ -36,12 +36,11 @@ ReluScale = Scale(0.1, -128)
 @pytest.fixture(scope="module")
 def files(small_card: ModelCard) -> tuple[bytes, bytes, list[Uint8], ModelCard]:
     """The int8 and the float32 file of an untrained U-Net, its calibration tensors and its card."""
-    import keras
     import tf_keras
 
     from edgeseg.conversion.converter import run_converter
 
-    keras.utils.set_random_seed(0)
+    tf_keras.utils.set_random_seed(0)
     card = replace(small_card, architecture="unet", backbone="resnet18_0.1", output_stride=8)
     network = build_network(tf_keras, network_spec(card), batch_size=1)
     rng = np.random.default_rng(0)
