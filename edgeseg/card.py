@@ -191,7 +191,7 @@ def voc_color(index: int) -> tuple[int, int, int]:
     """Returns a class id's (red, green, blue) in the PASCAL VOC palette (VOC devkit, `VOClabelcolormap.m`)."""
     red = green = blue = 0
     for shift in range(8):
-        red |= (index >> 0 & 1) << (7 - shift)
+        red |= (index & 1) << (7 - shift)
         green |= (index >> 1 & 1) << (7 - shift)
         blue |= (index >> 2 & 1) << (7 - shift)
         index >>= 3

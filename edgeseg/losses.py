@@ -15,7 +15,6 @@ All losses share these conventions:
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -77,10 +76,9 @@ def make_loss(
             "focal": lambda: focal(pixels, gamma),
             "dice": lambda: dice(pixels, dice_weights),
         }
-        parts = [values[term]() if factor == 1.0 else factor * values[term]() for factor, term in terms]
+        parts = [factor * values[term]() for factor, term in terms]
         return sum(parts[1:], start=parts[0])
 
-    loss.__name__ = re.sub(r"[^a-z0-9.]+", "_", name)  # tf_keras makes it a scope name
     return loss
 
 
@@ -186,7 +184,7 @@ def dice(pixels: Pixels, weighting: DiceWeights) -> Any:
     if weighting == "uniform":
         score = 2.0 * overlap / (_total(ops.square(predicted)) + safe_size)
         return _ratio(ops.sum(weight * (1.0 - score)), ops.sum(weight))
-    share = safe_size / ops.maximum(ops.sum(true_size), 1.0)
+    share = safe_size / ops.sum(safe_size)  # of about 1 the squares fit into float32; the factor cancels
     weight = weight / ops.square(share)
     union = ops.sum(weight * (_total(predicted) + true_size))
     return _ratio(union - 2.0 * ops.sum(weight * overlap), union)

@@ -108,6 +108,15 @@ def test_cross_entropy_and_focal_equal_the_formula(kind, weights, gamma):
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-6, atol=1e-6)
 
 
+def test_the_focal_loss_takes_the_papers_gamma_unless_told():
+    """Lin et al., section 5.1: gamma = 2 works best."""
+    rng = np.random.default_rng(3)
+    labels = some_labels("all classes", rng)
+    logits = rng.normal(0, 3, (*labels.shape, CLASSES))
+    value, _ = value_and_gradient(make_loss("focal", num_classes=CLASSES), labels, logits)
+    assert value == pytest.approx(focal_and_gradient(labels, logits, gamma=2.0)[0], rel=1e-6)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("weighting", ["uniform", "generalised"])
@@ -196,6 +205,8 @@ def test_sums_add_their_terms():
     labels, logits = some_labels("ignored pixels", rng), rng.normal(size=(2, 5, 4, CLASSES))
     value, _ = value_and_gradient(make_loss("0.7*ce + 0.3*dice", num_classes=CLASSES), labels, logits)
     assert value == pytest.approx(0.7 * focal_and_gradient(labels, logits)[0] + 0.3 * dice_value(labels, logits))
+    value, _ = value_and_gradient(make_loss("ce+2*dice", num_classes=CLASSES), labels, logits)
+    assert value == pytest.approx(focal_and_gradient(labels, logits)[0] + 2 * dice_value(labels, logits))
     assert parse_loss("ce+2*dice") == ((1.0, "ce"), (2.0, "dice"))
 
 
@@ -247,10 +258,13 @@ def test_trains_under_both_keras(namespace):
         ({"name": ""}, "unknown loss ''"),
         ({"name": "x*ce"}, "factor 'x' in loss 'x\\*ce': expected a positive number"),
         ({"name": "-1*ce+dice"}, "factor '-1'"),
+        ({"name": "0*ce+dice"}, "factor '0'"),
+        ({"name": "inf*ce"}, "factor 'inf'"),
         ({"name": "ce+ce"}, "names a term twice"),
         ({"num_classes": 1}, "num_classes is 1: expected at least 2"),
         ({"class_weights": [1.0, 2.0]}, "2 class weights: expected 4"),
         ({"class_weights": [1.0, -2.0, 1.0, 1.0]}, "expected finite numbers >= 0"),
+        ({"class_weights": [0.0] * 4}, "not all 0"),
         ({"gamma": -0.5}, "gamma is -0.5"),
         ({"gamma": float("nan")}, "gamma is nan"),
         ({"dice_weights": "uniformly"}, "unknown dice weighting 'uniformly': did you mean uniform"),
@@ -277,10 +291,18 @@ def test_logits_of_another_class_count():
 @pytest.mark.parametrize(
     ("labels", "logits", "message"),
     [
-        (np.zeros((1, 2, 2, 1), np.uint8), tf.zeros((1, 2, 2, CLASSES)), r"labels are of shape \(1, 2, 2, 1\)"),
-        (np.zeros((1, 2, 2), np.uint8), tf.zeros((2, 2, CLASSES)), r"logits are float32 of shape \(2, 2, 4\)"),
-        (np.zeros((1, 2, 2), np.uint8), tf.zeros((1, 2, 2, CLASSES), "int32"), "logits are int32"),
-        (np.zeros((3, 2, 2), np.uint8), tf.zeros((1, 2, 2, CLASSES)), "3 label maps with 1 maps of logits"),
+        (
+            np.zeros((1, 2, 2, 1), np.uint8),
+            np.zeros((1, 2, 2, CLASSES), np.float32),
+            r"labels are of shape \(1, 2, 2, 1\)",
+        ),
+        (
+            np.zeros((1, 2, 2), np.uint8),
+            np.zeros((2, 2, CLASSES), np.float32),
+            r"logits are float32 of shape \(2, 2, 4\)",
+        ),
+        (np.zeros((1, 2, 2), np.uint8), np.zeros((1, 2, 2, CLASSES), np.int32), "logits are int32"),
+        (np.zeros((3, 2, 2), np.uint8), np.zeros((1, 2, 2, CLASSES), np.float32), "3 label maps with 1 maps of logits"),
     ],
 )
 def test_tensors_of_other_shapes_or_types(labels, logits, message):

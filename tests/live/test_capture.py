@@ -368,3 +368,27 @@ def test_nobody_is_watched_who_need_not_give_frames_in_time(monkeypatch, why):
     run.capture.watch()
     assert run.losses == []
     camera.release()
+
+
+def test_threads_that_are_stuck_share_the_time_that_stopping_may_take(monkeypatch):
+    """Two of them: the first takes all of it, the second gets none more."""
+    clock, waits = [100.0], []
+    monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def join(timeout):
+        waits.append(timeout)
+        clock[0] += 3.0
+
+    capture = Run(ListSource(FRAMES)).capture
+    assert capture.stop(10)
+    capture._threads = [SimpleNamespace(join=join, is_alive=lambda: True)] * 2
+    assert not capture.stop(2.0)
+    assert waits == [2.0, 0.0]
+
+
+def test_a_thread_that_is_stuck_keeps_no_process_from_ending():
+    camera = FakeCamera(FRAMES[0], count=0, then="hang")
+    run = Run(camera)
+    assert [thread.daemon for thread in run.capture._threads] == [True]
+    camera.release()
+    assert run.capture.stop(10)

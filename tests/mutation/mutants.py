@@ -6,18 +6,23 @@ What survives shows where tests cannot fail. Mutants are: a comparison's boundar
 boolean operator, a constant (a number plus one, the other truth value, a string cut short), a negated condition, a sign
 or a `not` left out, a statement left out, None returned. Messages (f-strings, and what is raised) and annotations stay.
 
-Each mutant runs in a process forked from one that has imported pytest and the heavy libraries, on a copy of the
-checkout, so that processes that the tests start see the mutant too. A mutant may do anything, so all of it runs where
-everything but a /tmp of its own is read-only (`unshare`, Linux), or not at all. `survivors.txt` tells of each known
-survivor why no test can or need kill it. Exits with 1 if one is not told, or more than 5 % survive.
+Each mutant runs in a forked process, on a copy of the checkout, so that processes that the tests start see the mutant
+too. A change inside functions is put into a process that has collected the tests already: quick, and what test modules
+made when they were imported comes of the module as it was, as files of before do. Any other change runs where only
+pytest and the heavy libraries are imported. Tests that killed before run first.
+
+A mutant may do anything, so all of it runs where everything but a /tmp of its own is read-only (`unshare`, Linux), or
+not at all. `survivors.txt` tells of each known survivor why no test can or need kill it. Exits with 1 if one is not
+told, or more than 5 % survive.
 """
 
 from __future__ import annotations
 
 import ast
-import copy
+import gc
 import importlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -25,12 +30,13 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import CodeType, FunctionType
 
 import pytest
+from changing import Mutant, changed_functions, key, mutants
 
 ROOT = Path(__file__).parents[2]
 TESTS: dict[str, tuple[str, ...]] = {
@@ -47,141 +53,110 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 NEEDS_KERAS = ("edgeseg/losses.py",)
 MOST_SURVIVORS = 0.05
-PRELOADED = ("hypothesis", "numpy", "cv2", "PIL.Image", "typer", "rich.console", "rich.progress")
+PRELOADED = (
+    "hypothesis", "_hypothesis_pytestplugin", "xdist.plugin", "pdb", "numpy", "cv2", "PIL.Image", "typer",
+    "rich.console", "rich.progress",
+)  # fmt: skip
 
-OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+OPTIONS = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
-COMPARISONS = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-}  # fmt: skip
-OPERATORS = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitOr: ast.BitAnd,
-    ast.BitAnd: ast.BitOr, ast.BitXor: ast.BitAnd,
-}  # fmt: skip
-LEFT_OUT = (ast.AugAssign, ast.Raise, ast.Delete)
-NO_MUTANTS = (ast.JoinedStr, ast.Import, ast.ImportFrom)
-ANNOTATIONS = ("annotation", "returns", "decorator_list", "bases", "keywords_of_class")
+TERMINAL = os.dup(1)  # where it is printed to, whatever tests do with their output
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A changed module.
+def tell(text: str) -> None:
+    """Prints a line, or what ends in a return and will be printed over."""
+    os.write(TERMINAL, (text if text.endswith("\r") else f"{text}\n").encode())
 
-    Attributes:
-        line: Where.
-        name: Function and change: what `survivors.txt` calls it.
-        source: The whole module, changed.
+
+def forked(task: Callable[[], int], seconds: float) -> bool:
+    """Whether a task returns 0 in a forked process; one that takes longer than `seconds` is as good as failed.
+
+    Waits of a second are counted, not the clock: a machine that pauses kills no mutant.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        log = os.open("mutant.log", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        try:
+            os._exit(int(task()))
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    ended = os.pidfd_open(child)
+    in_time = any(select.select([ended], [], [], 1.0)[0] for _ in range(1 + int(seconds)))
+    if not in_time:
+        os.killpg(child, signal.SIGKILL)
+    os.close(ended)
+    return os.waitpid(child, 0)[1] == 0 and in_time
+
+
+class KillersFirst:
+    """A pytest plugin: tests that failed before run first, the last one of all: neighbours mostly fail the same."""
+
+    file = Path("killers.txt")
+
+    def order(self, items: list[pytest.Item]) -> None:
+        killers = self.file.read_text().splitlines() if self.file.exists() else []
+        last = {test: number for number, test in enumerate(killers)}
+        items.sort(key=lambda item: -last.get(item.nodeid, -1))
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.order(items)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            with self.file.open("a") as file:
+                file.write(f"{report.nodeid}\n")
+
+
+class Collected(KillersFirst):
+    """A pytest plugin: once the tests are collected, runs them for each mutant whose change lies inside functions.
+
+    Args:
+        workspace: Where.
+        found: All mutants.
+        seconds: See `forked`.
     """
 
-    line: int
-    name: str
-    source: str
+    def __init__(self, workspace: Workspace, found: list[Mutant], seconds: float) -> None:
+        self.workspace, self.found, self.seconds = workspace, found, seconds
 
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        space = vars(sys.modules[self.workspace.name])
+        functions = [f for f in gc.get_objects() if isinstance(f, FunctionType) and f.__globals__ is space]
+        before = self.workspace.compiled(self.workspace.source)
+        for number, mutant in enumerate(self.found):
+            changed = changed_functions(before, self.workspace.compiled(mutant.source))
+            if changed is not None:
+                self.workspace.write(mutant.source)
+                passes = forked(partial(self.run, session, functions, changed), self.seconds)
+                self.workspace.record(number, mutant, passes)
+        return True
 
-# === Making mutants ===
-
-
-def mutants(source: str) -> Iterator[Mutant]:
-    """Yields the mutants of a module, one change each."""
-    tree = ast.parse(source)
-    for place, key, old, new, where in list(_changes(tree, "")):
-        _put(place, key, new)
-        told = f"{where or 'module'}: {_text(old)} -> {_text(new)}"
-        yield Mutant(old.lineno, told, ast.unparse(ast.fix_missing_locations(tree)))
-        _put(place, key, old)
-
-
-def _text(node: ast.AST) -> str:
-    return "nothing" if isinstance(node, ast.Pass) else " ".join(ast.unparse(node).split("\n")[0].split())
-
-
-def _put(place: Any, key: Any, node: ast.AST) -> None:
-    if isinstance(place, list):
-        place[key] = node
-    else:
-        setattr(place, key, node)
-
-
-def _changes(parent: ast.AST, where: str) -> Iterator[tuple[Any, Any, Any, ast.AST, str]]:
-    """Yields (where to put it, under which key, old node, new node, function) for everything below `parent`."""
-    for field, value in ast.iter_fields(parent):
-        if field in ANNOTATIONS:
-            continue
-        items = list(enumerate(value)) if isinstance(value, list) else [(field, value)]
-        place = value if isinstance(value, list) else parent
-        for key, child in items:
-            if not isinstance(child, ast.AST) or isinstance(child, NO_MUTANTS) or _is_docstring(child):
-                continue
-            if isinstance(child, ast.If) and _text(child.test) == "TYPE_CHECKING":
-                continue
-            inside = where
-            if isinstance(child, ast.FunctionDef | ast.ClassDef):
-                inside = f"{where}.{child.name}".lstrip(".")
-            for new in (*_expressions(child), *_statements(child)):
-                yield place, key, child, new, inside
-            if not isinstance(child, ast.Raise) and not _is_negative_number(child):
-                yield from _changes(child, inside)
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _is_negative_number(node: ast.AST) -> bool:
-    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant)
-
-
-def _expressions(node: ast.AST) -> Iterator[ast.AST]:
-    if isinstance(node, ast.Compare):
-        for index, operator in enumerate(node.ops):
-            changed = copy.deepcopy(node)
-            changed.ops[index] = COMPARISONS[type(operator)]()
-            yield changed
-    elif isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-        yield ast.BinOp(node.left, OPERATORS[type(node.op)](), node.right)
-    elif isinstance(node, ast.BoolOp):
-        yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
-    elif isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.UAdd):
-        yield node.operand
-    elif isinstance(node, ast.IfExp):
-        yield ast.IfExp(_negated(node.test), node.body, node.orelse)
-    elif isinstance(node, ast.Constant):
-        if isinstance(node.value, bool):
-            yield ast.Constant(not node.value)
-        elif isinstance(node.value, int | float):
-            yield ast.Constant(node.value + 1)
-        elif isinstance(node.value, str | bytes) and node.value:
-            yield ast.Constant(node.value[:-1])
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    if isinstance(node, ast.If | ast.While) and not isinstance(node.test, ast.Constant):
-        changed = copy.copy(node)
-        changed.test = _negated(node.test)
-        yield changed
-    if isinstance(node, ast.Return) and node.value is not None and _text(node.value) != "None":
-        yield ast.Return(ast.Constant(None))
-    stores = isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Name | ast.Tuple)
-    calls = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Yield | ast.YieldFrom | ast.Constant)
-    if isinstance(node, LEFT_OUT) or stores or calls:
-        yield ast.copy_location(ast.Pass(), node)
-    if isinstance(node, ast.Break | ast.Continue):
-        yield ast.copy_location(ast.Continue() if isinstance(node, ast.Break) else ast.Break(), node)
-
-
-def _negated(test: ast.expr) -> ast.expr:
-    return ast.UnaryOp(ast.Not(), test)
-
-
-# === Running them ===
+    def run(self, session: pytest.Session, functions: list[FunctionType], changed: dict[object, CodeType]) -> int:
+        """Puts changed code into a module's functions and runs the tests; returns whether one failed."""
+        for function in functions:
+            function.__code__ = changed.get(key(function.__code__), function.__code__)
+        self.order(session.items)
+        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                return 1
+        return 0
 
 
 class Workspace:
-    """A copy of the checkout in which one module is changed again and again."""
+    """A copy of the checkout in which one module is changed again and again.
 
-    def __init__(self, folder: Path, module: str) -> None:
+    Args:
+        folder: Where to put it.
+        module: The module's file.
+        told: See `explained`.
+    """
+
+    def __init__(self, folder: Path, module: str, told: dict[str, str]) -> None:
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
         )
@@ -189,38 +164,64 @@ class Workspace:
             if (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        self.module = folder / module
+        self.module, self.tests, self.told = module, TESTS[module], told
+        self.file, self.record_file = folder / module, folder / "verdicts.txt"
+        self.name = module.removesuffix(".py").replace("/", ".")
+        self.source = ast.unparse(ast.parse(self.file.read_text()))
         os.chdir(folder)
         sys.path[:0] = [str(folder), str(folder / "tests")]
         os.environ["PYTHONPATH"] = str(folder)
 
     def write(self, source: str) -> None:
-        for compiled in self.module.parent.glob(f"__pycache__/{self.module.stem}.*"):
+        """Changes the module."""
+        for compiled in self.file.parent.glob(f"__pycache__/{self.file.stem}.*"):
             compiled.unlink()
-        self.module.write_text(source)
+        self.file.write_text(source)
 
-    def passes(self, tests: tuple[str, ...], seconds: float) -> bool:
-        """Runs tests in a forked process; one that takes longer than `seconds` is as good as failed."""
-        child = os.fork()
-        if child == 0:
-            os.setsid()
-            log = os.open("mutant.log", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            try:
-                os._exit(int(pytest.main([*OPTIONS, *tests])))
-            finally:
-                traceback.print_exc()
-                os._exit(1)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                return status == 0
-            time.sleep(0.01)
-        os.killpg(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        return False
+    def compiled(self, source: str) -> CodeType:
+        """Returns what Python makes of the module's source."""
+        return compile(source, self.file, "exec")
+
+    def passes(self, plugin: object, seconds: float) -> bool:
+        """Whether the tests pass in a forked process; see `forked`."""
+        return forked(lambda: int(pytest.main([*OPTIONS, *self.tests], plugins=[plugin])), seconds)
+
+    def usual_time(self) -> float:
+        """Returns how many seconds the tests of the module as it is take, which pass."""
+        self.write(self.source)
+        start = time.monotonic()
+        sys.dont_write_bytecode = False  # of the tests, once for all mutants
+        assert self.passes(KillersFirst(), 600), Path("mutant.log").read_text()
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        return time.monotonic() - start
+
+    def survivors(self, found: list[Mutant]) -> list[Mutant]:
+        """Tries mutants; returns those that no test kills."""
+        seconds = 10 + 5 * self.usual_time()
+        self.passes(Collected(self, found, seconds), seconds * len(found))
+        tried = self.verdicts()
+        for number, mutant in enumerate(found):
+            if number not in tried:
+                self.write(mutant.source)
+                self.record(number, mutant, self.passes(KillersFirst(), seconds))
+        return [found[number] for number, survives in self.verdicts().items() if survives]
+
+    def record(self, number: int, mutant: Mutant, survives: bool) -> None:
+        """Notes a verdict where any process finds it, and prints a survivor."""
+        with self.record_file.open("a") as file:
+            file.write(f"{number} {survives}\n")
+        if survives:
+            reason = self.told.get(f"{self.module}: {mutant.name}", "NOT EXPLAINED")
+            tell(f"{self.module}:{mutant.line}: {mutant.name}\n    {reason}")
+        tell(f"{number}\r")
+
+    def verdicts(self) -> dict[int, bool]:
+        """Returns which mutants were tried, and whether they survive."""
+        if not self.record_file.exists():
+            return {}
+        pairs = (line.split() for line in self.record_file.read_text().splitlines())
+        return {int(number): survives == "True" for number, survives in pairs}
 
 
 def explained() -> dict[str, str]:
@@ -232,31 +233,16 @@ def explained() -> dict[str, str]:
 
 def examine(module: str) -> bool:
     """Runs all mutants of a module and prints what survives. Returns whether all is told and few enough survive."""
-    source, told = (ROOT / module).read_text(), explained()
+    start, told = time.monotonic(), explained()
+    found = list(mutants((ROOT / module).read_text()))
     with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace(Path(folder), module)
-        workspace.write(ast.unparse(ast.parse(source)))
-        assert workspace.passes(TESTS[module], 600), Path("mutant.log").read_text()
-        sys.dont_write_bytecode = True
-        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-        start = time.monotonic()
-        assert workspace.passes(TESTS[module], 600)
-        limit = 10 + 5 * (time.monotonic() - start)
-        found = list(mutants(source))
-        survivors = []
-        for mutant in found:
-            workspace.write(mutant.source)
-            if workspace.passes(TESTS[module], limit):
-                survivors.append(mutant)
-                reason = told.get(f"{module}: {mutant.name}", "NOT EXPLAINED")
-                print(f"{module}:{mutant.line}: {mutant.name}\n    {reason}", flush=True)
+        survivors = Workspace(Path(folder), module, told).survivors(found)
         os.chdir(ROOT)
     open_ones = [mutant for mutant in survivors if f"{module}: {mutant.name}" not in told]
-    print(
+    tell(
         f"{module}: {len(found)} mutants, {len(found) - len(survivors)} killed, {len(survivors)} survive "
         f"({len(survivors) / len(found):.1%}), {len(survivors) - len(open_ones)} of them explained, "
-        f"{time.monotonic() - start:.0f} s",
-        flush=True,
+        f"{time.monotonic() - start:.0f} s"
     )
     return not open_ones and len(survivors) <= MOST_SURVIVORS * len(found)
 
@@ -288,6 +274,7 @@ def main(modules: list[str]) -> int:
     if len(modules) == 1:
         for name in (*PRELOADED, *(("keras", "tf_keras") if modules[0] in NEEDS_KERAS else ())):
             importlib.import_module(name)
+        gc.freeze()  # pytest collects garbage at its end: of the heavy libraries there is none
         return 0 if examine(modules[0]) else 1
     alone = [subprocess.run([sys.executable, __file__, module], check=False) for module in modules or TESTS]
     return max(done.returncode for done in alone)

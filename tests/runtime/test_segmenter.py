@@ -9,7 +9,7 @@ from tiny_models import CLASSES, binary_model, colour_model, edgetpu_model, pict
 from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
 from edgeseg.card_file import attach
 from edgeseg.errors import EdgesegError, ModelFileError, UsageError
-from edgeseg.runtime.protocol import TensorInfo
+from edgeseg.runtime.protocol import Origin, TensorInfo
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.signature import Preprocessing, input_table
 
@@ -78,6 +78,14 @@ def test_a_twin_is_filled_and_read_on_its_own(options):
     second.invoke()
     assert np.array_equal(first.label_map(), QUARTERS)
     assert np.array_equal(second.label_map(), mirrored)
+
+
+def test_twins_work_in_arrays_of_their_own():
+    """They preprocess and decide on two threads."""
+    first = Segmenter(colour_model())
+    second = first.twin()
+    assert not np.shares_memory(first._rgb, second._rgb)
+    assert second._decoder is not first._decoder
 
 
 def test_result_at_the_size_of_the_frame():
@@ -225,3 +233,93 @@ def test_arguments_that_contradict_the_file():
         Segmenter(attach(colour_model(), card(input=InputSpec(height=64, width=64))))
     with pytest.raises(UsageError, match="logits"):
         Segmenter(colour_model(output="labels")).logits()
+
+
+def test_logits_are_a_copy_in_the_files_own_units():
+    segmenter = Segmenter(colour_model())
+    segmenter.segment(picture(QUARTERS))
+    logits = segmenter.logits()
+    assert (logits.shape, logits.dtype) == ((32, 48, 4), np.int8)
+    segmenter.segment(picture(np.zeros_like(QUARTERS)))
+    np.testing.assert_array_equal(logits.argmax(-1), QUARTERS)
+
+
+@pytest.mark.parametrize("options", [{}, {"output_type": np.float32}], ids=str)
+def test_probabilities_are_the_softmax_of_the_real_logits(options):
+    segmenter = Segmenter(colour_model(**options))
+    segmenter.segment(picture(QUARTERS))
+    logits = segmenter.logits().astype(np.float64)
+    real = np.exp(logits if options else (logits - 3) / 50)  # of `colour_model`'s scale
+    probabilities = segmenter.probabilities(32, 48)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, real / real.sum(-1, keepdims=True), atol=1e-6)
+    assert segmenter.probabilities(64, 100).shape == (64, 100, 4)
+
+
+def test_what_a_sigmoid_gives_is_a_probability_already():
+    segmenter = Segmenter(binary_model())
+    segmenter.segment(picture(QUARTERS))
+    chance = segmenter.logits()
+    np.testing.assert_allclose(segmenter.probabilities(32, 48), np.dstack([1 - chance, chance]), atol=1e-6)
+
+
+def test_another_size_is_made_of_decided_pixels_unless_asked_sharp():
+    y, x = np.mgrid[:32, :48]
+    segmenter = Segmenter(colour_model(stride=8))
+    frame = picture(np.where(3 * y > 2 * x, 1, 3))
+    decided = segmenter.segment(frame, sharp=False)
+    np.testing.assert_array_equal(segmenter.sized_label_map(32, 48), decided)
+    assert (segmenter.segment(frame, 32, 48) != decided).any()
+
+
+def test_before_the_first_picture_the_label_map_is_of_the_whole_output():
+    segmenter = Segmenter(colour_model(stride=8), preprocessing=Preprocessing(resize="letterbox"))
+    segmenter.invoke()
+    assert segmenter.label_map().shape == (4, 6)
+
+
+@pytest.mark.parametrize("carded", [True, False])
+def test_the_preprocessing_that_is_given_goes_before_the_cards_and_needs_no_notice(carded):
+    content = attach(colour_model(), card()) if carded else colour_model()
+    told = InputSpec(height=32, width=48, mean=64.0, std=64.0)
+    segmenter = Segmenter(content, input_spec=told, labels=LabelSet.from_names(CLASSES))
+    assert (segmenter.input, segmenter.notices) == (told, ())
+    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS) // 2), QUARTERS)
+
+
+def test_one_thread_unless_told():
+    assert [Segmenter(colour_model(), threads=threads).threads for threads in (None, 1, 2)] == [1, 1, 2]
+
+
+class Ids:
+    """An accelerator's network that gives class ids with an axis of one channel: 1 where the first channel is set."""
+
+    name, device, accelerator, notices = "ids", "made up", True, ()
+    inputs = (TensorInfo(index=0, name="pixels", shape=(1, 4, 6, 3), dtype=np.dtype(np.uint8)),)
+    outputs = (TensorInfo(index=1, name="ids", shape=(1, 4, 6, 1), dtype=np.dtype(np.int32)),)
+
+    def __init__(self):
+        self.tensors = [np.zeros(tensor.shape, tensor.dtype) for tensor in (*self.inputs, *self.outputs)]
+
+    def view(self, tensor):
+        return self.tensors[tensor.index]
+
+    def origin(self, output):
+        return Origin(num_classes=2)
+
+    def invoke(self):
+        self.tensors[1][...] = self.tensors[0][..., :1] > 0
+
+    def twin(self):
+        return None
+
+
+def test_a_network_that_is_open_already():
+    segmenter = Segmenter(Ids())
+    assert (segmenter.name, segmenter.card, segmenter.delegate) == ("ids", None, "made up")
+    assert segmenter.labels.num_classes == 2
+    assert segmenter.accelerated
+    assert segmenter.twin() is None
+    assert Segmenter(colour_model()).accelerated is False
+    truth = np.arange(24).reshape(4, 6) % 2
+    np.testing.assert_array_equal(segmenter.segment(picture(np.where(truth, 1, 3))), truth)  # red or blue
