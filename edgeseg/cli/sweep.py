@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="What is tried, see below.", show_default=False)],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file of YAML or JSON, as above.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for all of it; the plan's name here if not given.")
     ] = None,

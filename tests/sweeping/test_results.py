@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_cases import make_report
 
 from edgeseg.errors import OutputError, UsageError
 from edgeseg.report.csv_table import csv_table
@@ -77,8 +78,6 @@ def test_seeds_together_give_mean_spread_median_latency_and_the_best_file(seeds:
 
 @pytest.fixture
 def report(seeds: tuple[Result, ...]) -> Report:
-    from report_cases import make_report
-
     point = choose_runs(PLAN, outcomes("done", "done", "stopped", *["done"] * 3))[0]
     made = over_seeds(point, seeds, ("edgeseg train --loss '<b>'", "edgeseg convert m"))
     return replace(make_report(), results=(made, replace(made, model="other", seed_mious=(), miou=0.3, remark="")),
@@ -92,7 +91,7 @@ def test_every_page_tells_spread_commands_remarks_and_what_failed(report: Report
         assert "edgeseg convert m" in text
         assert "the mean of 2 of 3 seeds" in text
         assert "the loss became nan" in text
-    assert page.count('class="grid spread"') == 2  # of one point, in the wide and the narrow plot
+    assert page.count('class="spread"') == 2  # of one point, in the wide and the narrow plot
     assert "--loss &#39;&lt;b&gt;&#39;" in page
     first, second = csv.DictReader(io.StringIO(csv_table(report)))
     assert (float(first["miou_spread"]), first["seeds"]) == (pytest.approx(0.05), "3")
