@@ -259,6 +259,8 @@ def _workshop() -> Iterable[Check]:
         ("keras", "keras", "training", "train"),
         ("tf_keras", "tf_keras", "conversion", "train"),
         ("pymavlink", "pymavlink", "MAVLink messages", "mavlink"),
+        ("rasterio", "rasterio", "surveys of GeoTIFFs", "geo"),
+        ("ray", "ray", "surveys by several workers", "ray"),
     )
     for module, package, use, extra in parts:
         has = importlib.util.find_spec(module) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from edgeseg.surveying.options import SurveyOptions
 from edgeseg.surveying.raster import Raster, Valid
 from edgeseg.surveying.writing import WriteRows
 
+_LOG = logging.getLogger("edgeseg.surveying")
 _CACHE = 128 << 20
 """Bytes of GDAL's block cache: a row of blocks of 512 x 512 of a mosaic 80,000 pixels wide."""
 _BLOCK = 256
@@ -175,12 +177,16 @@ def _check_values(dataset: Any, bands: tuple[int, ...], value_range: tuple[float
 def _ground(dataset: Any, gsd: float | None) -> Ground:
     a, b, c, d, e, f = tuple(dataset.transform)[:6]
     crs = dataset.crs
+    if dataset.gcps[0]:
+        _LOG.info("%s is placed by control points, which its label map will not have: gdalwarp it first", dataset.name)
     place: dict[str, Any] = {"transform": (a, b, c, d, e, f), "wkt": crs.to_wkt() if crs else ""}
     measured = crs is not None and (crs.is_geographic or crs.is_projected)
     if measured and gsd is not None:
         raise UsageError(f"{dataset.name} has a coordinate system, which says how large a pixel is: leave out --gsd")
     if not measured:
         return Ground(**place, metres=gsd / abs(a * e - b * d) ** 0.5 if gsd else 0.0)
+    if crs.to_epsg() == 3857:  # its plane is not the ground: at 48 degrees north areas are 2.2 times as large
+        return Ground(**place, radians=1 / WGS84[0], is_mercator=True)
     if crs.is_projected:
         return Ground(**place, metres=crs.linear_units_factor[1])
     found = re.search(r'(?:SPHEROID|ELLIPSOID)\["[^"]*",\s*([0-9.]+),\s*([0-9.]+)', place["wkt"])

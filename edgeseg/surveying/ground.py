@@ -22,7 +22,8 @@ class Ground:
         transform: (a, b, c, d, e, f): a point of `column` and `row` is at x = a column + b row + c,
             y = d column + e row + f.
         metres: Metres of a unit of x and y; 0 if that is unknown.
-        radians: Radians of a unit of x and y where they are longitude and latitude; else 0.
+        radians: Radians of longitude in a unit of x where areas are measured on the ellipsoid; else 0.
+        is_mercator: Whether y is that of Web Mercator (EPSG:3857), not latitude, where `radians` is given.
         ellipsoid: Semi-major axis in metres and inverse flattening (0 for a sphere), where `radians` is given.
         wkt: The coordinate reference system; "" if there is none.
     """
@@ -30,6 +31,7 @@ class Ground:
     transform: tuple[float, float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     metres: float = 0.0
     radians: float = 0.0
+    is_mercator: bool = False
     ellipsoid: tuple[float, float] = WGS84
     wkt: str = ""
 
@@ -88,7 +90,8 @@ class Ground:
         major, inverse = self.ellipsoid
         flat = 1 / inverse if inverse else 0.0
         eccentric = math.sqrt(flat * (2 - flat))
-        sine = np.sin(y * self.radians)
+        latitude = y * self.radians
+        sine = np.tanh(latitude) if self.is_mercator else np.sin(latitude)
         second = np.arctanh(eccentric * sine) / eccentric if eccentric else sine
         half: Floats = (1 - eccentric**2) / 2 * (sine / (1 - (eccentric * sine) ** 2) + second)
         return half * major**2 * self.radians

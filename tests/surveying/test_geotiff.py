@@ -62,9 +62,11 @@ def test_feet_and_degrees_become_square_metres(tmp_path: Path, exact) -> None:
     model, truth = exact
     feet = write_geotiff(tmp_path / "feet.tif", COLORS_BGR[truth], crs="EPSG:2263", pixel=1.0, corner=(1e6, 2e5))
     degrees = write_geotiff(tmp_path / "degrees.tif", COLORS_BGR[truth], crs="EPSG:4326", pixel=1e-6, corner=(11, 48))
-    found = edgeseg.survey([feet, degrees], tmp_path / "out", model)
+    web = write_geotiff(tmp_path / "web.tif", COLORS_BGR[truth], crs="EPSG:3857", pixel=0.1, corner=(1224514, 6106855))
+    found = edgeseg.survey([feet, degrees, web], tmp_path / "out", model)
     total = [sum(picture.areas.values()) / truth.size for picture in found.pictures]
     assert total[0] == pytest.approx((1200 / 3937) ** 2, rel=1e-6)  # the US survey foot
+    assert total[2] == pytest.approx(0.1**2 * 0.448, rel=5e-3)  # cos(48 degrees) squared
     assert total[1] == pytest.approx(111_178.9e-6 * 74_625.4e-6, rel=1e-3)  # metres of a degree at 48 degrees north
 
 
@@ -76,6 +78,17 @@ def test_pixels_without_data_stay_without(tmp_path: Path, tiny_model: Path) -> N
     assert ((read_labels(tmp_path / "out/a_labels.tif") == 255) == expected).all()
     assert found.pictures[0].no_data == expected.sum()
     assert sum(found.pixels.values()) == (~expected).sum()
+
+
+def test_what_is_transparent_has_no_data(tmp_path: Path, tiny_model: Path) -> None:
+    alpha = np.full((1, HEIGHT, WIDTH), 255, np.uint8)
+    alpha[:, :, :50] = 0
+    bands = np.concatenate([np.moveaxis(make_photo(HEIGHT, WIDTH)[:, :, ::-1], 2, 0), alpha])
+    found = edgeseg.survey(
+        write_geotiff(tmp_path / "a.tif", bands, photometric="rgb", alpha="yes"), tmp_path / "out", tiny_model
+    )
+    assert ((read_labels(tmp_path / "out/a_labels.tif") == 255) == (alpha[0] == 0)).all()
+    assert found.pictures[0].no_data == 50 * HEIGHT
 
 
 def test_a_part_of_a_mosaic_gives_what_the_mosaic_gives(tmp_path: Path, tiny_model: Path) -> None:

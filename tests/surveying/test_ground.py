@@ -41,6 +41,16 @@ def test_small_pixels_are_not_lost_in_rounding() -> None:
     assert ground.pixel_areas(1)[0] == pytest.approx(expected, rel=1e-6)
 
 
+def test_web_mercator_is_measured_on_the_ellipsoid() -> None:
+    """Its plane is 2.2 times as large as the ground at 48 degrees north."""
+    y = math.log(math.tan(math.pi / 4 + 24 * DEGREE)) * WGS84[0]
+    mercator = Ground(transform=(1, 0, 0, 0, -1, y + 0.5), radians=1 / WGS84[0], is_mercator=True, wkt="3857")
+    flat = 1 / WGS84[1]
+    squared = flat * (2 - flat)
+    curved = (1 - squared) / (1 - squared * math.sin(48 * DEGREE) ** 2) ** 2
+    assert mercator.pixel_areas(1)[0] == pytest.approx(curved * math.cos(48 * DEGREE) ** 2, rel=1e-6)
+
+
 def test_a_ring_is_as_large_as_its_pixels() -> None:
     ground = Ground(transform=(2.0, 0, 10, 0, -1.0, 60), radians=DEGREE, wkt="degrees")
     x, y = np.array([10.0, 14, 14, 10, 10]), np.array([60.0, 60, 57, 57, 60])
