@@ -15,6 +15,7 @@ import ray.data
 
 from edgeseg.errors import DataError, EdgesegError, UsageError
 from edgeseg.files import json_text
+from edgeseg.runtime.quiet import captured_stderr
 from edgeseg.surveying.job import Job, Surveyor
 from edgeseg.surveying.picture import Picture
 from edgeseg.surveying.records import PictureRecord
@@ -83,7 +84,8 @@ def _running(workers: int, address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ half warns of what Ray Data itself does
     here = {} if address else {"num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
+        with captured_stderr():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UsageError(f"no Ray cluster at {address or 'this machine'}: {' '.join(str(error).split())}") from error
     try:

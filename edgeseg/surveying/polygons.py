@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,8 @@ from edgeseg.image import read_label_map
 from edgeseg.surveying.ground import Floats, Ground
 
 _LONGITUDE_LATITUDE = "OGC:CRS84"
-_AT_ONCE = 1000  # polygons brought to longitude and latitude by one call
+_AT_ONCE = 1 << 16  # positions that are Python's numbers at a time, each a hundred bytes
 _CACHE = 128 << 20
-
-Ring = tuple[Floats, Floats]
 
 
 def write_polygons(path: Path, label_map: Path, labels: LabelSet, ground: Ground, min_area: float) -> int:
@@ -47,43 +46,48 @@ def write_polygons(path: Path, label_map: Path, labels: LabelSet, ground: Ground
     count = 0
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
-        for feature in _features(label_map, labels, ground, min_area):
+        for region in _placed(_regions(label_map, labels, ground, min_area), ground):
             file.write(",\n" if count else "\n")
-            file.write(json.dumps(feature))
+            for text in _feature(region, labels, ground):
+                file.write(text)
             count += 1
         file.write("\n]}\n")
     return count
 
 
-def _features(label_map: Path, labels: LabelSet, ground: Ground, min_area: float) -> Iterator[dict[str, Any]]:
-    found = _polygons(label_map, labels, ground, min_area)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Region:
+    """Connected pixels of a class: their area, and rings of x and y, (positions, 2), the outer one first."""
+
+    class_id: int
+    area: float
+    rings: tuple[Floats, ...]
+
+
+def _feature(region: _Region, labels: LabelSet, ground: Ground) -> Iterator[str]:
+    """Yields the text of a region's feature, piece by piece."""
     unit = "square_metres" if ground.is_measured else "pixels"
-    while some := list(itertools.islice(found, _AT_ONCE)):
-        placed = _placed([ring for _, _, rings in some for ring in rings], ground)
-        for class_id, area, rings in some:
-            yield {
-                "type": "Feature",
-                "properties": {"class": labels.names[class_id], "id": class_id, unit: round(area, 4)},
-                "geometry": {
-                    "type": "Polygon",
-                    "coordinates": [_closed(next(placed), hole=index > 0) for index in range(len(rings))],
-                },
-            }
+    properties = {"class": labels.names[region.class_id], "id": region.class_id, unit: round(region.area, 4)}
+    yield f'{{"type": "Feature", "properties": {json.dumps(properties)}, '
+    yield '"geometry": {"type": "Polygon", "coordinates": ['
+    for index, ring in enumerate(region.rings):
+        yield ", [" if index else "["
+        points = _turned(ring, hole=index > 0)
+        for begin in range(0, len(points), _AT_ONCE):
+            yield (", " if begin else "") + json.dumps(points[begin : begin + _AT_ONCE].tolist())[1:-1]
+        yield "]"
+    yield "]}}"
 
 
-def _polygons(
-    label_map: Path, labels: LabelSet, ground: Ground, min_area: float
-) -> Iterator[tuple[int, float, list[Ring]]]:
-    """Yields class, area and rings, in the map's own coordinates, of each region that is large enough."""
+def _regions(label_map: Path, labels: LabelSet, ground: Ground, min_area: float) -> Iterator[_Region]:
+    """Yields each region that is large enough, in the map's own coordinates."""
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
-        for shape, value in _shapes(label_map, ground):
-            if value >= labels.num_classes:
-                continue
-            rings = [(ring[:, 0], ring[:, 1]) for ring in map(np.array, shape["coordinates"])]
-            outer, *holes = [abs(ground.ring_area(*ring)) for ring in rings]
-            area = outer - sum(holes)
-            if area >= min_area:
-                yield int(value), area, rings
+        for class_id, rings in map(_as_arrays, _shapes(label_map, ground)):
+            if class_id < labels.num_classes:
+                outer, *holes = [abs(ground.ring_area(ring[:, 0], ring[:, 1])) for ring in rings]
+                area = outer - sum(holes)
+                if area >= min_area:
+                    yield _Region(class_id=class_id, area=area, rings=rings)
 
 
 def _shapes(label_map: Path, ground: Ground) -> Iterator[tuple[dict[str, Any], float]]:
@@ -95,20 +99,44 @@ def _shapes(label_map: Path, ground: Ground) -> Iterator[tuple[dict[str, Any], f
         yield from shapes(read_label_map(label_map), transform=affine)
 
 
-def _placed(rings: list[Ring], ground: Ground) -> Iterator[Ring]:
-    """Brings rings to longitude and latitude, where there is a coordinate system."""
+def _as_arrays(found: tuple[dict[str, Any], float]) -> tuple[int, tuple[Floats, ...]]:
+    """Lets go of Python's numbers, ten times as large as an array's."""
+    shape, value = found
+    return int(value), tuple(np.array(ring, np.float64) for ring in shape["coordinates"])
+
+
+def _placed(regions: Iterator[_Region], ground: Ground) -> Iterator[_Region]:
+    """Brings regions to longitude and latitude, where there is a coordinate system: many by one call."""
     if not ground.wkt:
-        yield from rings
+        yield from regions
         return
-    x, y = (np.concatenate([ring[axis] for ring in rings]) for axis in (0, 1))
-    longitude, latitude = transform(ground.wkt, _LONGITUDE_LATITUDE, x, y)
-    ends = np.cumsum([len(ring[0]) for ring in rings])[:-1]
-    yield from zip(np.split(np.array(longitude), ends), np.split(np.array(latitude), ends), strict=True)
+    waiting: list[_Region] = []
+    positions = 0
+    for region in regions:
+        waiting.append(region)
+        positions += sum(map(len, region.rings))
+        if positions >= _AT_ONCE:
+            yield from _all_placed(waiting, ground)
+            waiting, positions = [], 0
+    yield from _all_placed(waiting, ground)
 
 
-def _closed(ring: Ring, *, hole: bool) -> list[list[float]]:
+def _all_placed(regions: list[_Region], ground: Ground) -> Iterator[_Region]:
+    if not regions:
+        return
+    points = np.concatenate([ring for region in regions for ring in region.rings])
+    for begin in range(0, len(points), _AT_ONCE):
+        part = points[begin : begin + _AT_ONCE]
+        part[:] = np.transpose(transform(ground.wkt, _LONGITUDE_LATITUDE, part[:, 0], part[:, 1]))
+    ends = np.cumsum([len(ring) for region in regions for ring in region.rings])[:-1]
+    rings = iter(np.split(points, ends))
+    for region in regions:
+        yield replace(region, rings=tuple(itertools.islice(rings, len(region.rings))))
+
+
+def _turned(ring: Floats, *, hole: bool) -> Floats:
     """Returns a ring's positions, to a millimetre, the outer ones counterclockwise as RFC 7946 asks."""
-    x, y = ring
+    x, y = ring.T
     left = float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) > 0
-    points = np.round(np.stack([x, y], axis=1), 8)
-    return (points if left != hole else points[::-1]).tolist()  # type: ignore[no-any-return]
+    points: Floats = np.round(ring, 8)
+    return points if left != hole else points[::-1]
