@@ -121,7 +121,7 @@ def input_channels(order: str | None, channels: int | None) -> dict[str, Any]:
     if order is None:
         assert channels is not None
         order = {1: "grey", 3: "rgb"}.get(channels, "as_is")
-    return {"order": order, "channels": channels or channels_of(typing.cast("ChannelOrder", order))}
+    return {"order": order, "channels": channels or channels_of(typing.cast(ChannelOrder, order))}
 
 
 def per_channel_text(value: PerChannel) -> str:

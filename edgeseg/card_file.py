@@ -31,9 +31,9 @@ MEMBER = "edgeseg_card.json"
 _LOCAL_HEADER = b"PK\x03\x04"
 _NAME_OFFSET = 30  # of the file name in a zip member's local header
 _MOST_CARD = 4 << 20
-_REMAINS = (MEMBER.encode(), b'"graph_digest": "', b'"best_miou": ', b'"output_stride": ', b'"pixel_accuracy": ')
+_REMAINS = (MEMBER, *(f'"{key}": ' for key in ("graph_digest", "best_miou", "output_stride", "pixel_accuracy")))
 """What a damaged card of a `.tflite` file leaves somewhere in its last `_MOST_CARD` bytes."""
-_REMAINS_IN_ARCHIVE = (MEMBER.encode(), b'"graph_digest": "')
+_REMAINS_IN_ARCHIVE = _REMAINS[:2]
 """Likewise of a `.keras` file, whose network's own configuration may have the other words."""
 
 
@@ -129,18 +129,18 @@ def _card_start(model: bytes) -> int | None:
         if torn >= 0:
             raise ModelFileError("the file is cut off in its card: copy or convert it again")
         return None
-    while name >= 0:
+    while name >= _NAME_OFFSET:
         start = name - _NAME_OFFSET
-        if start >= 0 and model[start : start + len(_LOCAL_HEADER)] == _LOCAL_HEADER:
+        if model.startswith(_LOCAL_HEADER, start):
             return start
-        name = model.rfind(MEMBER.encode(), 0, name)
+        name = model.rfind(MEMBER.encode(), None, name)
     raise ModelFileError("the file is damaged where its card begins: copy or convert it again")
 
 
-def _refuse_remains(model: bytes, remains: tuple[bytes, ...]) -> None:
+def _refuse_remains(model: bytes, remains: tuple[str, ...]) -> None:
     """Raises ModelFileError if a file without a card had one."""
     tail = model[-_MOST_CARD:]
-    if is_marked(model) or any(part in tail for part in remains):
+    if is_marked(model) or any(part.encode() in tail for part in remains):
         raise ModelFileError("the file is damaged or cut off: it had a card, which is gone; copy or convert it again")
 
 

@@ -51,7 +51,7 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         if not isinstance(value, list):
             raise ModelFileError(f"the card's {where} is {type(value).__name__}, expected a list")
-        item = arguments if arguments[-1] is not Ellipsis else arguments[:1] * len(value)
+        item = arguments[:1] * len(value) if Ellipsis in arguments else arguments
         if len(item) != len(value):
             raise ModelFileError(f"the card's {where} has {len(value)} items, expected {len(item)}")
         return tuple(_decode(k, v, where) for k, v in zip(item, value, strict=True))

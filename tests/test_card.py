@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe, input_channels, per_channel_text, voc_color
 from edgeseg.card_json import from_json, to_json
 from edgeseg.errors import ModelFileError, UsageError
-from edgeseg.provenance import CalibrationRecord, Score
+from edgeseg.provenance import AgreementRecord, CalibrationRecord, Score
 
-
-@pytest.mark.parametrize(
-    "card", [SMALL, FULL, dataclasses.replace(SMALL, form="paper")], ids=["small", "full", "paper"]
+PAPER = dataclasses.replace(
+    SMALL, form="paper", agreement=1.0, agreement_on=AgreementRecord(source="camvid val", count=101, unseen=True)
 )
+
+
+@pytest.mark.parametrize("card", [SMALL, FULL, PAPER], ids=["small", "full", "paper"])
 def test_a_card_goes_through_json_and_back(card: ModelCard) -> None:
     assert from_json(ModelCard, to_json(card)) == card
     assert from_json(ModelCard, to_json(card).encode()) == card
@@ -44,6 +46,10 @@ def test_any_class_names_go_through_json_and_back(names: list[str]) -> None:
     assert from_json(LabelSet, to_json(labels)) == labels
 
 
+def test_a_card_is_written_with_a_line_for_each_field() -> None:
+    assert to_json(Recipe(name="float32")) == '{\n "name": "float32",\n "output": "logits",\n "target": "cpu"\n}'
+
+
 def test_whole_numbers_may_stand_for_floats() -> None:
     spec = from_json(InputSpec, '{"height": 2, "width": 3, "mean": 0, "std": 1}')
     assert spec == InputSpec(height=2, width=3, mean=0.0, std=1.0)
@@ -64,6 +70,7 @@ def test_what_older_readers_would_misread_has_a_higher_format() -> None:
         InputSpec(height=4, width=6, mean=(1.0, 2.0, 3.0)),
         InputSpec(height=4, width=6, std=(1.0, 2.0, 3.0)),
         InputSpec(height=4, width=6, order="as_is", channels=5),
+        InputSpec(height=4, width=6, margin=1),
     )
     for spec in others:
         card = dataclasses.replace(SMALL, input=spec)
@@ -103,6 +110,8 @@ def edited(**changes) -> str:
         ("null", "the card's ModelCard is NoneType, expected an object"),
         ("{}", "the card's ModelCard lacks name, architecture, backbone"),
         (edited(format=3), "the card has format 3, this edgeseg reads up to 2: upgrade edgeseg"),
+        (edited(format="3"), "ModelCard.format is str, expected int"),
+        (edited(agreement=True), "ModelCard.agreement is bool, expected float"),
         (edited(name=7), "ModelCard.name is int, expected str"),
         (edited(output_stride=True), "ModelCard.output_stride is bool, expected int"),
         (edited(output_stride="16"), "ModelCard.output_stride is str, expected int"),
@@ -178,6 +187,10 @@ def test_an_input_spec_takes_the_least_and_the_most(values) -> None:
     assert {name: getattr(spec, name) for name in values} == values
 
 
+def test_margins_lie_at_all_four_sides() -> None:
+    assert InputSpec(height=10, width=16, margin=2).inner == (6, 12)
+
+
 def test_the_channels_of_an_input_follow_from_its_order_and_the_other_way_round() -> None:
     assert input_channels(None, None) == {}
     assert input_channels("bgr", None) == {"order": "bgr", "channels": 3}
@@ -196,6 +209,7 @@ def test_a_mean_is_written_as_the_flag_takes_it() -> None:
     ("values", "message"),
     [
         ({"names": ("a",), "colors": ((0, 0, 0),)}, "1 classes: expected 2 to 255"),
+        ({"names": tuple(map(str, range(256))), "colors": ((0, 0, 0),) * 256}, "256 classes: expected 2 to 255"),
         ({"names": ("a", "b"), "colors": ((0, 0, 0),)}, "2 names and 1 colours"),
         ({"names": ("a", "a"), "colors": ((0, 0, 0),) * 2}, "class 1 is named 'a'"),
         ({"names": ("a", " "), "colors": ((0, 0, 0),) * 2}, "class 1 is named ' '"),
@@ -232,6 +246,10 @@ def test_the_most_classes_a_label_map_can_hold() -> None:
     labels = LabelSet.from_names([f"class {i}" for i in range(255)])
     assert labels.num_classes == 255
     assert len(set(labels.colors)) == 255
+
+
+def test_the_first_id_that_no_class_has_can_be_ignored() -> None:
+    assert LabelSet.from_names(("a", "b"), ignore_index=2).ignore_index == 2
 
 
 def test_the_palette_is_pascal_vocs() -> None:

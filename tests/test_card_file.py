@@ -221,6 +221,49 @@ def test_a_file_of_before_the_mark_that_lost_its_card_is_told_by_what_remains() 
             detach(model.replace(part, bytes(len(part))))
 
 
+KEYS = ['"graph_digest": ', '"best_miou": ', '"output_stride": ', '"pixel_accuracy": ']
+
+
+@pytest.mark.parametrize("part", [MEMBER, *KEYS])
+def test_whatever_remains_of_a_card_at_the_end_of_a_file_tells_that_there_was_one(part: str) -> None:
+    most = 4 << 20  # a card is not larger
+    for behind in (b"", bytes(most - len(part))):
+        with pytest.raises(ModelFileError, match="damaged"):
+            detach(GRAPH + part.encode() + behind)
+    if part != MEMBER:  # which is searched for everywhere
+        assert detach(GRAPH + part.encode() + bytes(most)) is None
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_configuration_of_a_keras_network_may_have_words_of_a_card(key: str) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("config.json", f"{{{key}16}}")
+    if key == KEYS[0]:
+        with pytest.raises(ModelFileError, match="it had a card, which is gone"):
+            detach(packed.getvalue())
+    else:
+        assert detach(packed.getvalue()) is None
+
+
+def test_a_card_without_a_graph_before_it() -> None:
+    assert bytes(graph_of(attach(b"", SMALL))) == b""
+    with pytest.raises(ModelFileError, match="cut off in its card"):
+        graph_of(b"PK\x03\x04")
+    with pytest.raises(ModelFileError, match="damaged where its card begins"):
+        detach(MEMBER.encode())
+
+
+def test_members_of_a_keras_file_may_have_names_in_any_letters() -> None:
+    packed = io.BytesIO(FILES["keras"])
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("größe.txt", "48x64")
+    model = attach(packed.getvalue(), SMALL)
+    assert unstamped(detach(model)) == SMALL
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        assert archive.read("größe.txt") == b"48x64"
+
+
 def test_a_keras_file_whose_card_has_another_name_is_refused() -> None:
     """Two damaged bytes, one in each of the places where a zip archive keeps the name."""
     renamed = MODELS["keras"].replace(MEMBER.encode(), MEMBER.replace("card", "cord").encode())

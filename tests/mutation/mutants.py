@@ -37,6 +37,7 @@ from types import CodeType, FunctionType
 
 import pytest
 from changing import Mutant, changed_functions, key, mutants
+from ordering import KillersFirst, Timed
 
 ROOT = Path(__file__).parents[2]
 TESTS: dict[str, tuple[str, ...]] = {
@@ -54,7 +55,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 NEEDS_KERAS = ("edgeseg/losses.py",)
 MOST_SURVIVORS = 0.05
 PRELOADED = (
-    "hypothesis", "_hypothesis_pytestplugin", "xdist.plugin", "pdb", "numpy", "cv2", "PIL.Image", "typer",
+    "_hypothesis_pytestplugin", "xdist.plugin", "pdb", "numpy", "cv2", "PIL.Image", "typer",
     "rich.console", "rich.progress",
 )  # fmt: skip
 
@@ -90,25 +91,6 @@ def forked(task: Callable[[], int], seconds: float) -> bool:
         os.killpg(child, signal.SIGKILL)
     os.close(ended)
     return os.waitpid(child, 0)[1] == 0 and in_time
-
-
-class KillersFirst:
-    """A pytest plugin: tests that failed before run first, the last one of all: neighbours mostly fail the same."""
-
-    file = Path("killers.txt")
-
-    def order(self, items: list[pytest.Item]) -> None:
-        killers = self.file.read_text().splitlines() if self.file.exists() else []
-        last = {test: number for number, test in enumerate(killers)}
-        items.sort(key=lambda item: -last.get(item.nodeid, -1))
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        self.order(items)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            with self.file.open("a") as file:
-                file.write(f"{report.nodeid}\n")
 
 
 class Collected(KillersFirst):
@@ -191,7 +173,7 @@ class Workspace:
         self.write(self.source)
         start = time.monotonic()
         sys.dont_write_bytecode = False  # of the tests, once for all mutants
-        assert self.passes(KillersFirst(), 600), Path("mutant.log").read_text()
+        assert self.passes(Timed(), 600), Path("mutant.log").read_text()
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         return time.monotonic() - start
