@@ -73,7 +73,7 @@ def command(
     ] = 0.0,
     weights: Annotated[str | None, typer.Option(help="'imagenet': start from keras.applications' weights.")] = None,
     init_from: Annotated[
-        Path | None, typer.Option(help="A .tflite file with a backbone, or a .keras file, to start from.")
+        str | None, typer.Option(help="Start from it: a zoo name, a folder, a .keras file, a .tflite file's backbone.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of initial weights, order and augmentation.")] = 0,
     val_every: Annotated[int, typer.Option(help="Epochs between validations.")] = 1,
@@ -125,7 +125,7 @@ def command(
       edgeseg train --data camvid --out runs/camvid --backbone mobilenetv2_0.5 --epochs 100
       edgeseg train --data camvid --out runs/camvid --init-from deeplab_dm05.tflite --size 352x480 --crop 240x320
       edgeseg train --data camvid --out runs/camvid --epochs 100 --resume
-      edgeseg train --data mine --out runs/mine --time-budget 30m
+      edgeseg train --data mine --out runs/mine --init-from aerial --time-budget 30m
       edgeseg train --data mine --out runs/mine --arch thawed:theirs_int8.tflite --transfer-rate 0.3
       edgeseg train --data camvid --out runs/small --backbone mobilenetv2_0.35 --teacher street --unlabelled flights/
       edgeseg train --data cells --out runs/cells --channels 1 --size 256x256

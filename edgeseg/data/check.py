@@ -20,6 +20,10 @@ from edgeseg.errors import DataError
 from edgeseg.files import file_digest
 
 SPLITS = ("train", "val", "test")
+ENOUGH = 1000
+"""Training pictures below which a network should start from another."""
+START = "aerial"
+"""The zoo's model that is free to start from."""
 FEW = 10
 """Fewer training pictures are told."""
 RARE = 1e-4
@@ -255,7 +259,7 @@ def _sizes(seen: dict[str, _Seen]) -> list[str]:
 
 
 def _suggestions(learnt: _Seen) -> tuple[str, ...]:
-    """Returns options of `train`: a size, and a loss with weights where classes are rare."""
+    """Returns options of `train`: a size, a loss with weights where classes are rare, a start for few pictures."""
     height, width = np.median(np.array(learnt.sizes or [(_MULTIPLE, _MULTIPLE)]), axis=0)
     scale = min(1.0, float(np.sqrt(_LARGEST_INPUT / (height * width))))
     size = [max(_MULTIPLE, round(float(side) * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width)]
@@ -266,6 +270,8 @@ def _suggestions(learnt: _Seen) -> tuple[str, ...]:
         weights = zip(labels.names, class_weights(counts), strict=True)
         listed = ", ".join(f"{name} {weight:.2f}" for name, weight in weights)
         told.append(f"--loss ce+dice: some classes are rare; class weights: {listed}")
+    if len(learnt.dataset) < ENOUGH:
+        told.append(f"--init-from {START}: {len(learnt.dataset)} pictures are few to learn all from")
     return tuple(told)
 
 

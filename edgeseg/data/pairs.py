@@ -15,9 +15,9 @@ from pathlib import Path
 from edgeseg.image import IMAGE_SUFFIXES, LOSSY_SUFFIXES
 
 MASK_SUFFIXES = (IMAGE_SUFFIXES - LOSSY_SUFFIXES) | {".gif"}
-_PICTURE = r"images?|imgs?|photos?|pictures?|jpegimages|originals?|inputs?|src|rgb"
+_PICTURE = r"images?|imgs?|pics?|photos?|pictures?|jpegimages|originals?|inputs?|src|rgb"
 _MASK = (
-    r"masks?|labels?|annotations?|annots?|annot|gts?|groundtruths?|ground_?truth|segmentations?|segmentationclass|"
+    r"masks?|msks?|labels?|lbls?|annotations?|annots?|anns?|gts?|groundtruths?|ground_?truth|segmentations?|segmentationclass|"
     r"seg|targets?|semantic"
 )
 _PICTURE_WORD = re.compile(rf"(?:^|[_\- ])({_PICTURE})(?=$|[_\- ])")

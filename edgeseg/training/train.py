@@ -24,6 +24,7 @@ from edgeseg.training.options import Report, TrainingOptions
 from edgeseg.training.pictures import Advance
 from edgeseg.training.teaching import Teaching
 from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
+from edgeseg.zoo import resolve
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def train(
         output_stride: 8 (finer, slower), 16 or 32; if None the form's usual one.
         splits: To learn from, and to choose the best epoch by.
         layout: The data set's layout; recognised by its folders if "auto".
-        init: "random", "imagenet", or a `.tflite` or `.keras` file to start from.
+        init: "random", "imagenet", or what to start from: a `.tflite` or `.keras` file, a model folder, a zoo name.
         options: How to train. More epochs than before may be asked of a training that is resumed.
         teacher: A model of the same classes to learn from beside the labels: a zoo name, a folder, a `.keras` or
             `.tflite` file. `options.teacher_weight` is its share.
@@ -115,7 +116,8 @@ def train(
                 "--freeze-start and --transfer-rate are for what starts from elsewhere, and nothing does: name it with "
                 "--init-from, or start from --weights imagenet"
             )
-        start = architecture_start(architecture, form, backbone, output_stride, init, train_set, input)
+        start = architecture_start(architecture, form, backbone, output_stride, weights_of(init), train_set, input)
+        start = start if _is_word(init) else replace(start, init=Path(init).name)
     return train_float(
         replace(start.card, licence=licence, tools=tool_versions()), train_set, val_set, Path(out), options,
         init=start.init, initialise=start.initialise, blueprint=start.blueprint,
@@ -200,6 +202,16 @@ def teaching_by(teacher: str | os.PathLike[str] | None, unlabelled: str | os.Pat
             raise UsageError("--unlabelled: nobody says what is in those pictures; name a --teacher")
         return None
     return Teaching(model=teacher, unlabelled=() if unlabelled is None else open_calibration(os.fspath(unlabelled)))
+
+
+def weights_of(init: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Returns the file of first weights that a user means; a folder and a zoo name stand for their float network.
+
+    Raises:
+        UsageError: It is no path, and no name in the zoo.
+        ModelFileError: The folder holds no Keras network.
+    """
+    return init if _is_word(init) or Path(init).suffix else resolve(Path(init), kind="float")
 
 
 def own_backbone(init: str | os.PathLike[str]) -> str | None:

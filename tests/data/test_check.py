@@ -133,6 +133,7 @@ def test_a_sound_set_is_described(cli: Any, yard: Path) -> None:
     assert found["mean"] == pytest.approx(pixels.mean(0), abs=0.01)
     assert found["std"] == pytest.approx(pixels.std(0), abs=0.01)
     assert "nothing is wrong" in done.stderr
+    assert "next: edgeseg train --data" in done.stderr
 
 
 @pytest.mark.slow

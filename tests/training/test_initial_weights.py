@@ -22,6 +22,8 @@ from edgeseg.image import fit, normalise
 from edgeseg.keras_model import network_spec
 from edgeseg.training.initial_weights import copy_backbone, init_from_keras
 from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
+from edgeseg.training.train import weights_of
+from edgeseg.zoo import zoo_folder
 
 Meadow = tuple[Dataset, Dataset]
 
@@ -168,3 +170,12 @@ def test_another_network_that_has_nothing_in_common(small_card: ModelCard) -> No
     network = build_network(keras, replace(spec, architecture="unet", form="paper", backbone="own"))
     with pytest.raises(UsageError, match="no layer of deeplabv3plus has the name and the shape of one of unet"):
         init_from_keras(network, build_network(keras, spec))
+
+
+def test_a_zoo_name_or_a_folder_stands_for_its_float_network(tmp_path: Path) -> None:
+    assert weights_of("aerial") == zoo_folder() / "aerial" / "model.keras"
+    assert weights_of(zoo_folder() / "camvid") == zoo_folder() / "camvid" / "model.keras"
+    assert weights_of("imagenet") == "imagenet"
+    assert weights_of(tmp_path / "a.tflite") == tmp_path / "a.tflite"
+    with pytest.raises(UsageError, match="unknown model 'arial'.*did you mean aerial"):
+        weights_of("arial")

@@ -64,7 +64,8 @@ def read_source(root: Path, name: str = "auto") -> tuple[str, Source]:
     found = recognise(root)
     if found is None:
         raise DataError(
-            f"{root} is in no format that is known; it holds {seen(root)}. --format names one of {', '.join(FORMATS)}"
+            f"{root} is in no format that is known; it holds {seen(root)}. --format names one of {', '.join(FORMATS)}; "
+            "pictures and masks pair by folders such as images/ and masks/, or by names such as a.jpg and a_mask.png"
         )
     return found, _read(FORMATS[found], root)
 
