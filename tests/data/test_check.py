@@ -128,7 +128,10 @@ def test_a_sound_set_is_described(cli: Any, yard: Path) -> None:
     assert found["warnings"] == []
     assert found["classes"]["roof"]["val"] == {"pixels": 4 * 1024, "pictures": 4}
     assert found["sizes"] == {"48x64": 16}
-    assert found["suggestions"] == ["--size 64x64: the usual picture of 48x64, in steps of 32"]
+    assert found["suggestions"] == [
+        "--size 64x64: the usual picture of 48x64, in steps of 32",
+        "--init-from aerial: 12 pictures are few to learn all from",
+    ]
     pixels = np.concatenate([picture(n).reshape(-1, 3) for n in range(12)])[:, ::-1]
     assert found["mean"] == pytest.approx(pixels.mean(0), abs=0.01)
     assert found["std"] == pytest.approx(pixels.std(0), abs=0.01)

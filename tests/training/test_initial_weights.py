@@ -177,5 +177,5 @@ def test_a_zoo_name_or_a_folder_stands_for_its_float_network(tmp_path: Path) -> 
     assert weights_of(zoo_folder() / "camvid") == zoo_folder() / "camvid" / "model.keras"
     assert weights_of("imagenet") == "imagenet"
     assert weights_of(tmp_path / "a.tflite") == tmp_path / "a.tflite"
-    with pytest.raises(UsageError, match="unknown model 'arial'.*did you mean aerial"):
+    with pytest.raises(UsageError, match=r"unknown model 'arial'.*did you mean aerial"):
         weights_of("arial")
