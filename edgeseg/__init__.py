@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from edgeseg.architectures.registry import list_architectures
     from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
     from edgeseg.card_file import read_model, write_model
+    from edgeseg.conversion.budget import convert_within
     from edgeseg.conversion.convert import convert
     from edgeseg.conversion.explain import explain
     from edgeseg.conversion.network import Conversion
+    from edgeseg.conversion.trials import Budgeted
     from edgeseg.data.dataset import Dataset
     from edgeseg.data.layouts import open_dataset
     from edgeseg.data.synthetic_set import write_flight, write_set
@@ -77,9 +79,11 @@ _HOMES = {
     "edgeseg.architectures.registry": ("list_architectures",),
     "edgeseg.card": ("InputSpec", "LabelSet", "ModelCard", "Recipe"),
     "edgeseg.card_file": ("read_model", "write_model"),
+    "edgeseg.conversion.budget": ("convert_within",),
     "edgeseg.conversion.convert": ("convert",),
     "edgeseg.conversion.explain": ("explain",),
     "edgeseg.conversion.network": ("Conversion",),
+    "edgeseg.conversion.trials": ("Budgeted",),
     "edgeseg.thawing.thaw": ("thaw",),
     "edgeseg.data.dataset": ("Dataset",),
     "edgeseg.data.layouts": ("open_dataset",),
@@ -119,6 +123,7 @@ __all__ = [
     "AgreementRecord",
     "Architecture",
     "Backbone",
+    "Budgeted",
     "CalibrationRecord",
     "Conversion",
     "ConversionError",
@@ -169,6 +174,7 @@ __all__ = [
     "compare",
     "confusion_matrix",
     "convert",
+    "convert_within",
     "evaluate",
     "explain",
     "inspect",

@@ -65,7 +65,7 @@ def test_what_a_source_can_use_is_taken(cli: Any, tiny_model: Path, here: Path) 
 def test_convert_refuses_a_data_folder_that_nothing_reads(cli: Any, tiny_keras_model: Path, here: Path) -> None:
     for pictures in (("--calibration", "photos"), ()):
         done = cli("convert", tiny_keras_model, "--int8", *pictures, "--data", "photos", "-o", "x.tflite")
-        assert "--data photos: folder of a manifest's files, or of --qat's data set" in done.error
+        assert "--data photos: folder of a manifest's files, or of the data set of --qat" in done.error
     assert not (here / "x.tflite").exists()
 
 

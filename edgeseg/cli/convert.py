@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgeseg.cli import budget_text
 from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, advancing_each, console, emit, progress_bar
-from edgeseg.recipes import REFINEMENTS, recipe_of_flags
+from edgeseg.errors import ConversionError, UsageError
+from edgeseg.recipes import REFINEMENTS, RecipeRow, recipe_of_flags
+
+if TYPE_CHECKING:
+    from edgeseg.conversion.network import Conversion
+    from edgeseg.conversion.trials import Budgeted
 
 
 def command(
@@ -20,14 +26,21 @@ def command(
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="All integer, ranges from calibration pictures.")] = False,
     int8_weights: Annotated[bool, typer.Option("--int8-weights", help="Integer weights, float computation.")] = False,
+    max_miou_drop: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="With --int8 and --data: try the cheapest recipe first, go on until one loses at most so much mIoU.",
+        ),
+    ] = None,
     qat: Annotated[
         bool, typer.Option("--qat", help="With --int8: train the weights for it, on the data set of --data.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, help="With --qat: passes over the pictures; 5.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of --qat: passes over the pictures; 5.")] = None,
     distill: Annotated[
-        bool, typer.Option("--distill", help="With --qat: learn what the float network gives, not the labels.")
+        bool, typer.Option("--distill", help="Of --qat: learn what the float network gives, not the labels.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="With --qat: go on with a stopped training.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Of --qat: go on with a stopped training.")] = False,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="With --int8: one scale a kernel, for old accelerators.")
     ] = False,
@@ -42,7 +55,7 @@ def command(
             help="Folder, glob, manifest, 'synthetic', 'distilled' (no data); the model's own set's if not given."
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of a manifest's files, or of --qat's data set.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of a manifest's files, or of the data set.")] = None,
     images: Annotated[int, typer.Option(min=1, help="Use at most so many calibration pictures.")] = 100,
     size: Annotated[str | None, typer.Option(help="Input size, height x width; the model's own if not given.")] = None,
     target: Annotated[str, typer.Option(help="cpu, or edgetpu (all integer; says what will not map).")] = "cpu",
@@ -63,6 +76,7 @@ def command(
       edgeseg convert runs/camvid/model.keras --int8 -o camvid_int8.tflite --calibration camvid/train
       edgeseg convert runs/camvid --float16
       edgeseg convert runs/camvid --int8 --qat --data camvid -o camvid_qat.tflite --epochs 5
+      edgeseg convert runs/camvid --int8 --max-miou-drop 0.3 --data camvid -o camvid_int8.tflite
       edgeseg convert runs/camvid --int8 --per-tensor --calibration camvid/train --refine all
       edgeseg convert their_unet.h5 --int8 --calibration pictures/ --labels names.txt
       edgeseg convert their_fcn.h5 --int8 --calibration pictures/ --order bgr --mean 103.94,116.78,123.68 --std 1
@@ -80,20 +94,62 @@ def command(
     from edgeseg.cli.quiet import quiet_tensorflow
 
     quiet_tensorflow()
-    from edgeseg.conversion.convert import convert
-
+    if max_miou_drop is not None:
+        check_budget(recipe, data, refine)
     with progress_bar() as progress:
-        done = convert(
-            model, recipe.name, out=out or ".", calibration=calibration, data=data, images=images,
-            size=parse_size(size) if size else None, target=target, output=output,  # type: ignore[arg-type]
-            labels=labels, mean=parse_per_channel("--mean", mean), std=parse_per_channel("--std", std),
-            order=order, epochs=epochs, distill=distill, resume=resume, force=force,
-            refinements=refine.replace(" ", "").split(",") if refine is not None else None,
-            advance=advancing_each(progress, "calibrating", "refining"),
-            notify=lambda line: console.print(line, soft_wrap=True, markup=False),
-        )  # fmt: skip
+        job: dict[str, Any] = {
+            "out": out or ".", "calibration": calibration, "data": data, "images": images, "target": target,
+            "size": parse_size(size) if size else None, "output": output, "labels": labels, "order": order,
+            "mean": parse_per_channel("--mean", mean), "std": parse_per_channel("--std", std), "resume": resume,
+            "force": force, "advance": advancing_each(progress, "calibrating", "refining"),
+            "notify": lambda line: console.print(line, soft_wrap=True, markup=False),
+        }  # fmt: skip
+        if max_miou_drop is not None:
+            found = within_budget(model, recipe, max_miou_drop, epochs, distill, job)
+        else:
+            from edgeseg.conversion.convert import convert
+
+            found = None
+            steps = refine.replace(" ", "").split(",") if refine is not None else None
+            done = convert(model, recipe.name, epochs=epochs, distill=distill, refinements=steps, **job)
+    if found is not None:
+        done = found.conversion
+        console.print(budget_text.table(found))
+    emit(tell(done, target) | ({"budget": budget_text.as_json(found)} if found else {}), json)
+    if found is not None and not found.holds:
+        raise ConversionError(budget_text.missed(found))
+
+
+def check_budget(recipe: RecipeRow, data: Path | None, refine: str | None) -> None:
+    """Refuses what contradicts a budget, before any work.
+
+    Raises:
+        UsageError: Something does.
+    """
+    if not recipe.is_integer:
+        raise UsageError(f"--max-miou-drop with {recipe.name}: it chooses among integer files, use --int8")
+    for flag, given in (("--qat", recipe.trained), ("--refine", refine is not None)):
+        if given:
+            raise UsageError(f"{flag} with --max-miou-drop: what is tried follows from the budget, leave one out")
+    if data is None:
+        raise UsageError("--max-miou-drop without --data: name the data set whose val pictures score the files")
+
+
+def within_budget(
+    model: str, recipe: RecipeRow, allowed: float, epochs: int | None, distill: bool, job: dict[str, Any]
+) -> Budgeted:
+    """Converts with --max-miou-drop."""
+    from edgeseg.conversion.budget import convert_within
+    from edgeseg.conversion.qat import QatOptions
+
+    options = QatOptions(distill=distill) if epochs is None else QatOptions(epochs=epochs, distill=distill)
+    return convert_within(model, allowed, recipe=recipe.name, training=options, **job)
+
+
+def tell(done: Conversion, target: str) -> dict[str, Any]:
+    """Prints what was written, and returns the same for programs."""
     console.print(
-        f"{done.file}: {recipe.name}, {len(done.content) / 1e6:.2f} MB, agrees with the Keras network on "
+        f"{done.file}: {done.card.recipe.name}, {len(done.content) / 1e6:.2f} MB, agrees with the Keras network on "
         f"{done.agreement:.2%} of the pixels of {done.agreement_on} (least: {done.agreements.weakest}; "
         f"reference kernels {done.agreements.of_kernels:.2%})",
         soft_wrap=True,
@@ -104,22 +160,19 @@ def command(
         console.print("Edge TPU (predicted): all operators map" if not unmapped else "Edge TPU (predicted) leaves:")
         for line in unmapped:
             console.print(f"  {line}", soft_wrap=True, markup=False)
-    emit(
-        {
-            "file": str(done.file),
-            "name": done.card.name,
-            "recipe": recipe.name,
-            "bytes": len(done.content),
-            "agreement": done.card.agreement,
-            "agreement_on": asdict(done.card.agreement_on) if done.card.agreement_on else None,
-            "agreement_by_class": dict(done.agreements.by_class),
-            "agreement_by_quadrant": dict(done.agreements.by_quadrant),
-            "agreement_of_kernels": done.agreements.of_kernels,
-            "warnings": list(done.warnings),
-            "unmapped": unmapped,
-        },
-        json,
-    )
+    return {
+        "file": str(done.file),
+        "name": done.card.name,
+        "recipe": done.card.recipe.name,
+        "bytes": len(done.content),
+        "agreement": done.card.agreement,
+        "agreement_on": asdict(done.card.agreement_on) if done.card.agreement_on else None,
+        "agreement_by_class": dict(done.agreements.by_class),
+        "agreement_by_quadrant": dict(done.agreements.by_quadrant),
+        "agreement_of_kernels": done.agreements.of_kernels,
+        "warnings": list(done.warnings),
+        "unmapped": unmapped,
+    }
 
 
 def unmapped_on_edgetpu(content: bytes) -> list[str]:

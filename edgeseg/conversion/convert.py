@@ -15,14 +15,15 @@ from typing import Any
 
 from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, LabelSet, ModelCard, OutputKind, PerChannel, Recipe, Target
-from edgeseg.conversion.agreement import LEAST_KERNEL_AGREEMENT
 from edgeseg.conversion.converter import Advance
 from edgeseg.conversion.distilled import count_of, distilled_pictures
+from edgeseg.conversion.gate import refusal
 from edgeseg.conversion.network import Conversion, Notify, Training, convert_network, trained_on
 from edgeseg.conversion.pictures import CALIBRATION_IMAGES, Pictures, divide, divide_arrays
 from edgeseg.conversion.qat import QatData, QatOptions
 from edgeseg.conversion.surgery import for_converter
 from edgeseg.data.calibration import CalibrationSet, lists_files, open_calibration
+from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import ConversionError, UsageError
 from edgeseg.files import check_apart, check_writable, write_bytes
@@ -106,8 +107,8 @@ def convert(
     training = open_training(recipe, data, out, QatOptions(epochs=epochs or 5, distill=distill), resume=resume)
     if training is None and data is not None and not lists_files(calibration):
         raise UsageError(
-            f"--data {os.fspath(data)}: folder of a manifest's files, or of --qat's data set, and there is neither; "
-            "name pictures to calibrate on with --calibration"
+            f"--data {os.fspath(data)}: folder of a manifest's files, or of the data set of --qat or --max-miou-drop, "
+            "and there is none of them; name pictures to calibrate on with --calibration"
         )
     if out is not None and not Path(out).is_dir():
         check_writable(out)
@@ -115,18 +116,12 @@ def convert(
     for line in notices:
         notify(line)
     spec = card.input if size is None else replace(card.input, height=size[0], width=size[1])
-    if training is not None and calibration is None:
-        chosen = training.data.train_set
-        found = CalibrationSet(record_source=f"{chosen.name}/{chosen.split}", files=chosen.images)
-        pictures = divide(found, images)
-    elif isinstance(calibration, str) and (count := count_of(calibration)) is not None:
-        seen = for_converter(network, card, spec, wanted) if card.architecture else network
-        made = distilled_pictures(seen, spec, min(count, images), advance)
-        pictures = replace(divide_arrays(made, calibration), synthetic=True, distilled=True)
-    else:
-        pictures = open_pictures(card, recipe, calibration, data=data, images=images, spec=spec)
+    pictures = calibration_pictures(
+        network, card, wanted, calibration, spec=spec, data=data, images=images,
+        train_set=training.data.train_set if training else None, advance=advance,
+    )  # fmt: skip
     if out is not None and not Path(out).is_dir():
-        _check_apart(Path(out), model, calibration, pictures)
+        check_out(Path(out), model, calibration, pictures)
     done = convert_network(
         network,
         card,
@@ -140,17 +135,23 @@ def convert(
     )
     for line in done.warnings:
         notify(f"warning: {line}")
-    kernels = done.agreements.of_kernels
+    refused = refusal(done)
     if pictures.distilled:
         notify("agreement on distilled pictures says little: score the file on real ones, `edgeseg eval`")
-    elif (done.agreement < row.lowest_agreement or kernels < LEAST_KERNEL_AGREEMENT) and not force:
-        raise ConversionError(refusal(done, row.lowest_agreement))
+    elif refused and not force:
+        raise ConversionError(refused)
     if out is None:
         return done
-    file = Path(out) / done.file_name if Path(out).is_dir() else Path(out)
-    write_bytes(file, done.content)
+    done = written(done, out)
     if training is not None:
         training.data.forget()
+    return done
+
+
+def written(done: Conversion, out: str | os.PathLike[str]) -> Conversion:
+    """Writes a file, under its own name if `out` is a folder."""
+    file = Path(out) / done.file_name if Path(out).is_dir() else Path(out)
+    write_bytes(file, done.content)
     return replace(done, file=file)
 
 
@@ -178,7 +179,7 @@ def open_training(
     return Training(data=QatData(train_set=train_set, val_set=val_set, folder=folder, resume=resume), options=options)
 
 
-def _check_apart(out: Path, model: Any, calibration: Any, pictures: Pictures) -> None:
+def check_out(out: Path, model: Any, calibration: Any, pictures: Pictures) -> None:
     """Refuses to write over the network, the calibration set or one of its pictures."""
     read = [("a calibration picture", path) for path in pictures.files]
     if isinstance(model, str | os.PathLike):
@@ -188,29 +189,27 @@ def _check_apart(out: Path, model: Any, calibration: Any, pictures: Pictures) ->
     check_apart([("the converted file", out)], read)
 
 
-def refusal(done: Conversion, lowest: float) -> str:
-    """Says why a file that does not choose as its network is not written, and what to do."""
-    name = done.card.recipe.name
-    if done.agreement >= lowest:
-        return (
-            f"XNNPACK and the reference kernels choose alike on only {done.agreements.of_kernels:.2%} of the pixels of "
-            f"the {name} file, expected {LEAST_KERNEL_AGREEMENT:.0%} or more: devices would differ; `edgeseg explain` "
-            "tells the coarse layers; --force accepts it as it is"
-        )
-    if done.warnings:
-        remedy = done.warnings[0]
-    elif recipe_row(name).is_integer:
-        remedy = (
-            "calibrate on more pictures like those that it was trained on (--calibration), try --refine all, or use "
-            "--int8-weights"
-        )
-    else:
-        remedy = "the network is not what it seems: look at what it gives in Keras"
-    return (
-        f"the {name} file chooses as the Keras network on only {done.agreement:.2%} of the pixels of "
-        f"{done.agreement_on}, expected {lowest:.0%} or more (least: {done.agreements.weakest}): {remedy}; "
-        "--force accepts it as it is"
-    )
+def calibration_pictures(
+    network: Any,
+    card: ModelCard,
+    wanted: Recipe,
+    calibration: str | os.PathLike[str] | Sequence[Uint8] | None,
+    *,
+    spec: InputSpec,
+    data: str | os.PathLike[str] | None,
+    images: int,
+    train_set: Dataset | None = None,
+    advance: Advance | None = None,
+) -> Pictures:
+    """Opens, or distils, what calibrates a conversion, see `convert`; a training's pictures where none are named."""
+    if train_set is not None and calibration is None:
+        found = CalibrationSet(record_source=f"{train_set.name}/{train_set.split}", files=train_set.images)
+        return divide(found, images)
+    if isinstance(calibration, str) and (count := count_of(calibration)) is not None:
+        seen = for_converter(network, card, spec, wanted) if card.architecture else network
+        made = distilled_pictures(seen, spec, min(count, images), advance)
+        return replace(divide_arrays(made, calibration), synthetic=True, distilled=True)
+    return open_pictures(card, wanted.name, calibration, data=data, images=images, spec=spec)
 
 
 def open_pictures(

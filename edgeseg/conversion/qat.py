@@ -93,6 +93,15 @@ class QatData:
     folder: Path | None = None
     resume: bool = False
 
+    def check_anew(self) -> None:
+        """Refuses to begin anew where a stopped training is kept.
+
+        Raises:
+            UsageError: One is.
+        """
+        if self.folder is not None and not self.resume and (self.folder / CHECKPOINT_FILE).exists():
+            raise UsageError(f"{self.folder} keeps a training that was stopped: go on with --resume, or delete it")
+
     def forget(self) -> None:
         """Removes what the training kept, once it is not needed any more."""
         if self.folder is None or not self.folder.is_dir():
@@ -149,9 +158,8 @@ def train_for_integers(
     with _place(data) as folder:
         judge = BestWeights(network, card, data.val_set, folder / BEST_FILE)
         checkpoint = Checkpoint(folder / CHECKPOINT_FILE, _settings(card, data, options), anew="delete it")
+        data.check_anew()
         if checkpoint.path.exists():
-            if not data.resume:
-                raise UsageError(f"{folder} keeps a training that was stopped: go on with --resume, or delete it")
             checkpoint.load(network)
             judge.recall()
         else:
