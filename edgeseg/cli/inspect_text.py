@@ -90,6 +90,7 @@ def _outputs(tensors: list[Summary]) -> str:
 
 def verdicts(result: Summary, *, edgetpu: bool) -> Iterator[str]:
     """Yields the lines on float operators, XNNPACK and the Edge TPU."""
+    yield from _integers(result)
     yield from _floats(result)
     ops, xnn = result["ops"], result["xnnpack"]
     left = sorted({op["op"] for op in ops if not op["xnnpack"]})
@@ -141,6 +142,20 @@ def _edgetpu_verdict(result: Summary) -> Iterator[str]:
             f"[bold]Edge TPU[/] (predicted)  {tpu['mapped']} of {len(ops)} operators in {_parts(tpu['subgraphs'])}, "
             f"runtime {tpu['runtime']} or newer"
         )
+
+
+def _integers(result: Summary) -> Iterator[str]:
+    """Yields the proof that a file is all integer, or what else is in one that is in part; nothing of float files."""
+    found = result["integers"]
+    types = ", ".join(f"{count} {name}" for name, count in found["types"].items())
+    if not found["only"]:
+        if {"int8", "uint8"} & found["types"].keys():
+            yield f"[bold]Integers[/]  not only: the tensors are {types}"
+        return
+    unknown = [result["ops"][index] for index in found["unknown_versions"]]
+    names = ", ".join(dict.fromkeys(escape(f"{op['op']} {op['version']}") for op in unknown))
+    known = f"Edge TPU compiler 16 does not know {names}" if unknown else "Edge TPU compiler 16 knows all versions"
+    yield f"[bold]Integers[/]  only: the tensors are {types}; {known}"
 
 
 def _floats(result: Summary) -> Iterator[str]:

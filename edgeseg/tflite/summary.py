@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ from edgeseg.tflite import cost, latency, xnnpack
 from edgeseg.tflite.edgetpu import memory as edgetpu_memory
 from edgeseg.tflite.edgetpu import package as edgetpu_package
 from edgeseg.tflite.edgetpu import predict as edgetpu
+from edgeseg.tflite.edgetpu.rejections import unknown_version
 from edgeseg.tflite.graph import Graph, Subgraph, Tensor, parse_graph, read_graph
+
+INTEGER_DTYPES = frozenset({"int8", "uint8", "int32"})
+"""What a file for integer hardware holds: weights and activations, pixels, biases and shapes."""
 
 
 def summarize(path: str | os.PathLike[str], *, multiple_subgraphs: bool = False) -> dict[str, Any]:
@@ -61,6 +66,7 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
         "macs": total.macs,
         "parameter_bytes": total.parameter_bytes,
         "float_ops": [op.index for op in cost.float_operators(graph)],
+        "integers": _integers(graph),
         "border_ops": [op.index for op in cost.border_operators(graph)],
         "custom_ops": [op.index for op in cost.custom_operators(graph)],
         "xnnpack": {
@@ -87,6 +93,20 @@ def summarize_graph(graph: Graph, *, multiple_subgraphs: bool = False) -> dict[s
             {"target": target, **dataclasses.asdict(board)} for target, board in latency.WITHHELD.items()
         ],
         "latency_estimates": [dataclasses.asdict(guess) for guess in latency.estimate(graph, prediction, taken_over)],
+    }
+
+
+def _integers(graph: Graph) -> dict[str, Any]:
+    """Returns of what types all tensors are, and which operators' versions the Edge TPU's compiler does not know.
+
+    Tensors that no operator reads or writes, which converters leave behind, count as well.
+    """
+    types = Counter(tensor.dtype for sub in graph.subgraphs for tensor in sub.tensors)
+    unknown = [op for op in graph.main.operators if unknown_version(op)]
+    return {
+        "only": types.keys() <= INTEGER_DTYPES,
+        "types": dict(sorted(types.items())),
+        "unknown_versions": [op.index for op in unknown],
     }
 
 

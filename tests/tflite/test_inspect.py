@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from cards import FULL
+from commands import ROOT
 from edgetpu_fakes import compiled_model, source_model
 from tiny_tflite import TinyModel
 
 from edgeseg import card_file
+from edgeseg.tflite.summary import summarize
 
 
 @pytest.fixture
@@ -111,6 +113,39 @@ def test_float_leftovers_and_a_refused_file(cli: Any, tmp_path: Path) -> None:
     assert "Model not quantized" in finished.json["edgetpu"]["rejected"]
     assert "1 operators compute in float: RELU" in finished.stderr
     assert "edgeseg convert --int8" in finished.stderr
+
+
+INT8_FILES = sorted((ROOT / "models").glob("*/*_int8_*.tflite"))
+
+
+@pytest.mark.parametrize("file", INT8_FILES, ids=lambda file: file.parent.name)
+def test_the_zoos_int8_files_hold_integers_alone_in_versions_that_the_edge_tpu_compiler_knows(file: Path) -> None:
+    found = summarize(file)["integers"]
+    assert found["only"]
+    assert found["types"].keys() == {"int8", "int32", "uint8"}
+    assert found["unknown_versions"] == []
+
+
+def test_what_proves_a_file_all_integer_and_what_does_not(cli: Any, tmp_path: Path) -> None:
+    assert len(INT8_FILES) > 10
+    told = cli("inspect", INT8_FILES[0]).stderr
+    assert "Integers  only: the tensors are 70 int32, 151 int8, 1 uint8; Edge TPU compiler 16 knows all" in told
+    tiny = TinyModel()
+    image, hidden, out = tiny.tensor((1, 4)), tiny.tensor((1, 4), "float32"), tiny.tensor((1, 4), "float32")
+    tiny.op("DEQUANTIZE", [image], [hidden])
+    tiny.op("RELU", [hidden], [out], version=9)
+    path = tmp_path / "mixed.tflite"
+    path.write_bytes(tiny.content([image], [out]))
+    finished = cli("inspect", path, "--json")
+    assert finished.json["integers"] == {"only": False, "types": {"float32": 2, "int8": 1}, "unknown_versions": [1]}
+    assert "Integers  not only: the tensors are 2 float32, 1 int8" in finished.stderr
+    tiny = TinyModel()
+    image, out = tiny.tensor((1, 4)), tiny.tensor((1, 4))
+    tiny.op("RELU", [image], [out], version=9)
+    path.write_bytes(tiny.content([image], [out]))
+    assert "Integers  only: the tensors are 2 int8; Edge TPU compiler 16 does not know RELU 9" in (
+        cli("inspect", path).stderr
+    )
 
 
 def test_markup_in_names_is_shown_as_it_is(cli: Any, tmp_path: Path) -> None:

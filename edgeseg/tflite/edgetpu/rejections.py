@@ -58,7 +58,7 @@ def rejections(graph: Graph) -> list[Finding]:
                 remedy="convert with TensorFlow's converter (edgeseg convert)",
             )
         )
-    found += [f for op in main.operators if (f := _unknown_version(op)) is not None]
+    found += [f for op in main.operators if (f := unknown_version(op)) is not None]
     return list(dict.fromkeys(found))
 
 
@@ -82,7 +82,8 @@ def _dynamic(subgraph: Subgraph, operator: Operator) -> Finding | None:
     )
 
 
-def _unknown_version(operator: Operator) -> Finding | None:
+def unknown_version(operator: Operator) -> Finding | None:
+    """Returns why the compiler does not know an operator, or not in this version; None if it does."""
     if operator.is_custom:
         if operator.op in operators.KNOWN_CUSTOM_OPERATORS | {operators.COMPILED_OPERATOR}:
             return None
