@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from tiny_models import colour_model
 
 from edgeseg.image import write_image
 
@@ -80,6 +81,88 @@ def test_a_time_and_a_number_of_epochs_exclude_each_other(cli: Any, tiny_dataset
     assert "--epochs and --time-budget were both given" in cli(*words).error
 
 
-def test_a_flight_without_a_video_has_no_length(cli: Any, here: Path) -> None:
-    assert "--frames 30 without --flight" in cli("data", "synth", "set", "--frames", "30").error
-    assert not (here / "set").exists()
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("synth", "made", "--frames", "30"), "--frames 30 without --flight"),
+        (("synth", "made", "--count", "0", "--flight", "f.avi", "--split", "val"), "--split val with --count 0"),
+        (("manifest", "made.json", "--images", "*.jpg"), "--images *.jpg without --data"),
+        (("manifest", "made.json", "--data", "photos", "--seed", "3"), "--size and --seed are of synthetic pictures"),
+        (("manifest", "made.json", "--data", "photos", "--size", "8x8"), "--size and --seed are of synthetic pictures"),
+    ],
+)  # fmt: skip
+def test_data_refuses_what_is_for_other_pictures(cli: Any, here: Path, words: tuple[str, ...], message: str) -> None:
+    assert message in cli("data", *words).error
+    assert not list(here.glob("made*"))
+    assert not (here / "f.avi").exists()
+
+
+@pytest.mark.parametrize(
+    ("splits", "words", "message"),
+    [
+        (("",), ("--split-names", "val=0", "--splits", "train=1"), "--splits with --split-names"),
+        (("",), ("--split-names", "val=0", "--seed", "1"), "--seed and --at-random are for splits that are drawn"),
+        (("train", "val"), ("--seed", "1"), "the set has its own; --splits draws new ones"),
+        (("train", "val"), ("--at-random",), "the set has its own; --splits draws new ones"),
+    ],
+)
+def test_import_refuses_to_draw_where_nothing_is_drawn(
+    cli: Any, tmp_path: Path, splits: tuple[str, ...], words: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/labels.json").write_text('{"names": ["grass", "water"]}')
+    for split in splits:
+        write_image(tmp_path / "set/images" / split / "0.png", np.zeros((48, 64, 3), np.uint8))
+        write_image(tmp_path / "set/labels" / split / "0.png", np.zeros((48, 64), np.uint8))
+    assert message in cli("data", "import", tmp_path / "set", tmp_path / "out", "--format", "masks", *words).error
+    assert not (tmp_path / "out").exists()
+
+
+def test_explain_refuses_a_folder_that_nothing_reads(cli: Any, tiny_model: Path, here: Path) -> None:
+    for pictures in (("--calibration", "photos"), ()):
+        done = cli("explain", tiny_model, *pictures, "--data", "photos")
+        assert "--data photos is the folder of a manifest's files" in done.error
+
+
+def test_thaw_refuses_what_changes_nothing(cli: Any, tiny_model: Path, tiny_float_model: Path, here: Path) -> None:
+    (here / "one.tflite").write_bytes(colour_model())
+    for file, flags, message in (
+        (tiny_float_model, ("--rounding",), "is a float file, which rounds nothing: leave --rounding out"),
+        (tiny_model, ("--logits",), "does not end in an ARG_MAX: leave --logits out"),
+        ("one.tflite", ("--batch-norm", "--classes", "5"), "no convolution before the last: leave --batch-norm out"),
+    ):
+        assert message in cli("thaw", file, "-o", "x.keras", "--data", "photos", *flags).error
+    assert not (here / "x.keras").exists()
+
+
+@pytest.mark.parametrize(
+    "told", [("--mean", "0"), ("--std", "9"), ("--resize", "letterbox"), ("--order", "bgr"), ("--labels", "voc")]
+)
+def test_no_score_is_recorded_of_another_input_than_the_card_tells(
+    cli: Any, tiny_model: Path, tiny_dataset: Path, told: tuple[str, ...]
+) -> None:
+    before = tiny_model.read_bytes()
+    assert f"--record with {told[0]}" in cli("eval", tiny_model, "--data", tiny_dataset, "--record", *told).error
+    assert tiny_model.read_bytes() == before
+
+
+def test_all_that_is_measured_of_a_model_is_measured_of_its_rival(
+    cli: Any, tiny_model: Path, tiny_float_model: Path, tiny_dataset: Path
+) -> None:
+    words = ("--data", tiny_dataset, "--boundary", "--ece", "--json")
+    both = cli("eval", tiny_model, *words, "--against", tiny_float_model)
+    alone = cli("eval", tiny_float_model, *words).json
+    for figure in ("boundary_f", "ece"):
+        assert both.json["against"][figure] == alone[figure]
+    assert f"its boundary F {alone['boundary_f']:.4f}" in both.stderr
+    assert f"its expected calibration error {alone['ece']:.4f}" in both.stderr
+
+
+@pytest.mark.parametrize("command", [("bench",), ("eval", "--data", "set"), ("report", "-o", "out", "--data", "set")])
+def test_reference_kernels_take_one_thread(
+    cli: Any, tiny_model: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tiny_dataset.parent)
+    tiny_dataset.rename("set")
+    done = cli(command[0], tiny_model, *command[1:], "--delegate", "reference", "--threads", "2")
+    assert "2 threads: the reference kernels run on one" in done.error

@@ -28,7 +28,9 @@ def synth(
     ] = 1000,
     size: Annotated[str, typer.Option(metavar="HxW", help="Height x width of the pictures.")] = "256x320",
     seed: Annotated[int, typer.Option(min=0, help="Another seed makes other worlds.")] = 0,
-    split: Annotated[str, typer.Option(help="train, val or both. Splits share no world.")] = "both",
+    split: Annotated[
+        str | None, typer.Option(help="train, val or both, which it is if not given. Splits share no world.")
+    ] = None,
     flight: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="Also write a flight over one world as a video (.mp4, .avi).")
     ] = None,
@@ -56,9 +58,11 @@ def synth(
     height, width = parse_size(size)
     if frames is not None and flight is None:
         raise UsageError(f"--frames {frames} without --flight: name the video to write, or leave it out")
-    if split not in (*aerial.SPLITS, "both"):
-        raise unknown_name("split", split, (*aerial.SPLITS, "both"))
-    counts = {"train": count, "val": -(-count // 5)} if split == "both" else {split: count}
+    if split is not None and not count:
+        raise UsageError(f"--split {split} with --count 0: there is no picture to put into a split, leave one out")
+    if split not in (*aerial.SPLITS, "both", None):
+        raise unknown_name("split", split or "", (*aerial.SPLITS, "both"))
+    counts = {"train": count, "val": -(-count // 5)} if split in ("both", None) else {str(split): count}
     with progress_bar() as progress:
         if count or flight is None:
             done = write_set(
@@ -108,11 +112,15 @@ def manifest(
     data: Annotated[
         Path | None, typer.Option(help="Folder that the pictures lie under; the synthetic set if not given.")
     ] = None,
-    images: Annotated[str, typer.Option(metavar="GLOB", help="Which pictures under the folder.")] = "**/*",
+    images: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Which pictures under the folder; all if not given.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many, evenly spaced.")] = 100,
     licence: Annotated[str, typer.Option(help="Terms of the pictures.")] = "",
-    size: Annotated[str, typer.Option(metavar="HxW", help="Size of synthetic pictures.")] = "256x320",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of synthetic pictures.")] = 0,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Size of synthetic pictures; 256x320 if not given.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of synthetic pictures; 0 if not given.")] = None,
     json: JsonOption = None,
 ) -> None:
     """Writes the manifest of a calibration set: which pictures, pinned by digests.
@@ -132,12 +140,17 @@ def manifest(
     if out.suffix != ".json":
         raise UsageError(f"manifest {out}: expected a name that ends in .json")
     if data is None:
-        written = synthetic_manifest(out.stem, seed, count, parse_size(size), licence or "rendered, free of rights")
+        if images is not None:
+            raise UsageError(f"--images {images} without --data: name the folder that the pictures lie under")
+        rendered = parse_size(size or "256x320")
+        written = synthetic_manifest(out.stem, seed or 0, count, rendered, licence or "rendered, free of rights")
     else:
-        root = check_folder(data)
-        files = [path for path in sorted(root.glob(images)) if path.suffix.lower() in IMAGE_SUFFIXES]
+        if size is not None or seed is not None:
+            raise UsageError("--size and --seed are of synthetic pictures, and --data names others: leave them out")
+        root, pattern = check_folder(data), images or "**/*"
+        files = [path for path in sorted(root.glob(pattern)) if path.suffix.lower() in IMAGE_SUFFIXES]
         if not files:
-            raise DataError(f"{root} has no images that match '{images}': expected at least one")
+            raise DataError(f"{root} has no images that match '{pattern}': expected at least one")
         written = files_manifest(out.stem, root, spaced(files, count), licence)
     write_json(out, written)
     console.print(f"{out}: {written['kind']}, digest {written['digest'][:12]}")

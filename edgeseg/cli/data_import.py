@@ -35,7 +35,7 @@ def command(
     at_random: Annotated[
         bool, typer.Option("--at-random", help="Draw picture by picture, even if frames of one scene are parted.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of drawn splits.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of drawn splits; 0 if not given.")] = None,
     json: JsonOption = None,
 ) -> None:
     """Import a labelled set: COCO, Labelme, CVAT, Label Studio, Supervisely, Roboflow, YOLO, VOC, masks of all kinds.

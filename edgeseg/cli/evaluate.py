@@ -71,9 +71,12 @@ def command(
     from edgeseg.scoring.detail import score_in_detail
     from edgeseg.scoring.record import record_score
 
-    if record and (refine or map_classes):
-        flag = "--refine" if refine else "--map-classes"
-        raise UsageError(f"--record with {flag}: the card tells what the network scores on its own, leave one out")
+    apart = {"--refine": refine, "--map-classes": map_classes, "--resize": resize, "--mean": mean, "--std": std,
+             "--order": order, "--labels": labels}  # fmt: skip
+    if record and (flags := [flag for flag, value in apart.items() if value is not None]):
+        raise UsageError(
+            f"--record with {flags[0]}: the card tells what the network scores as the card says, leave one out"
+        )
     if overlays and not worst:
         raise UsageError("--overlays without --worst: say of how many pictures, such as --worst 5")
     if ece and refine:
@@ -92,7 +95,9 @@ def command(
         other = None
         if against is not None:
             rival = open_segmenter(against, **opening)
-            other = score_in_detail(rival, dataset, class_map=names, refine=refine, limit=limit, advance=advance)
+            other = score_in_detail(
+                rival, dataset, class_map=names, refine=refine, boundary=boundary, ece=ece, limit=limit, advance=advance
+            )
     show(scored, other, worst)
     write_files(scored, csv, worst, overlays)
     if record:

@@ -41,6 +41,10 @@ def show(scored: Detail, other: Detail | None, worst: int) -> None:
         _say(f"  {miou:.4f}  {name}")
     if other is not None:
         _say(f"{other.model}: mIoU {other.scores.miou:.4f}, {_verdict(scored, other)}")
+        if other.boundary_mean is not None:
+            _say(f"  its boundary F {other.boundary_mean:.4f}")
+        if other.ece is not None:
+            _say(f"  its expected calibration error {other.ece:.4f}")
 
 
 def write_files(scored: Detail, csv: Path | None, worst: int, overlays: Path | None) -> None:
@@ -80,6 +84,8 @@ def as_json(scored: Detail, other: Detail | None, worst: int) -> dict[str, Any]:
         told["against"] = {
             "model": other.model,
             "miou": other.scores.miou,
+            "boundary_f": other.boundary_mean,
+            "ece": other.ece,
             "difference": scores.miou - other.scores.miou,
             "difference_interval": _ends(_difference(scored, other)),
         }

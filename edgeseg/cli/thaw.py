@@ -60,12 +60,17 @@ def command(
         raise UsageError("--batch-norm takes its statistics from pictures: name some with --data")
     quiet_tensorflow()
     from edgeseg.keras_model import save_model
-    from edgeseg.thawing.thaw import plain_card, set_statistics, thaw
+    from edgeseg.tflite.graph import read_graph
+    from edgeseg.thawing.thaw import gives_labels, plain_card, set_statistics, thaw
 
+    if logits and not gives_labels(read_graph(file).main):
+        raise UsageError(f"{file} does not end in an ARG_MAX: leave --logits out")
     shown = some_pictures(data, images) if data else None
     wanted = parse_size(size) if size else None
     thawed = thaw(file, size=wanted, num_classes=classes, batch_norm=batch_norm, rounding=rounding, logits=logits)
     if shown is not None and batch_norm:
+        if not thawed.biases:
+            raise UsageError(f"{file} has no convolution before the last: leave --batch-norm out")
         set_statistics(thawed, shown)
     same = wanted is None and classes is None and not logits
     reference = thawed if same else thaw(file, rounding=thawed.rounding)

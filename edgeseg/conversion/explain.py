@@ -16,6 +16,7 @@ from edgeseg.conversion.convert import open_pictures
 from edgeseg.conversion.converter import Advance, run_converter
 from edgeseg.conversion.noise import LayerNoise, layer_noise
 from edgeseg.conversion.surgery import for_converter
+from edgeseg.data.calibration import lists_files
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.float_model import open_float_model
 from edgeseg.image import fit
@@ -74,6 +75,10 @@ def explain(
         ModelFileError: A model is missing or cannot be read.
         UsageError: The file is not an integer one, or has no card.
     """
+    if data is not None and not lists_files(calibration):
+        raise UsageError(
+            f"--data {os.fspath(data)} is the folder of a manifest's files: name the manifest with --calibration"
+        )
     file = resolve(Path(model) if isinstance(model, os.PathLike) else model)
     content, card = read_model(file)
     if card is None or not recipe_row(card.recipe.name).is_integer:

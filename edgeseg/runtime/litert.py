@@ -66,6 +66,8 @@ class LiteRT:
             UsageError: The delegate is none, or the network takes pictures of any size and none is given.
         """
         spec = parse_delegate(options.delegate)
+        if spec.name == "reference" and (options.threads or 1) > 1:
+            raise UsageError(f"{options.threads} threads: the reference kernels run on one, leave --threads out")
         if spec.is_external:
             probe(spec, options.path, options.size)
             return Interpreter(content, options, spec, handle=load_delegate(spec.library, dict(spec.options)))

@@ -99,7 +99,7 @@ def thaw(
     Raises:
         ConversionError: An operator on the way to one with weights cannot be rebuilt.
         ModelFileError: The file is damaged or no `.tflite`.
-        UsageError: The file has no such input or output.
+        UsageError: The file has no such input or output, or rounds nothing.
     """
     graph = read_graph(path).main
     if num_classes is not None and (num_classes < 2 or len(graph.outputs) != 1):
@@ -109,6 +109,8 @@ def thaw(
         )
     if size is not None and min(size) < 1:
         raise UsageError(f"input size {size[0]}x{size[1]}: expected two positive numbers")
+    if rounding and not _is_quantized(graph):
+        raise UsageError(f"{path} is a float file, which rounds nothing: leave --rounding out")
     if rounding is None:
         rounding = num_classes is None and not batch_norm and not logits
     try:
@@ -144,6 +146,11 @@ def _input(tensor: Tensor, x: Any) -> Input:
         mean = float(tensor.quantization.zero_points[0] - INTEGERS[tensor.dtype][0])
         std = 1 / tensor.quantization.scales[0]
     return Input(name=x.name, shape=tuple(x.shape[1:]), mean=mean, std=std)
+
+
+def gives_labels(graph: Subgraph) -> bool:
+    """Whether a file ends in an ARG_MAX."""
+    return any(op.op == "ARG_MAX" and op.outputs[0] in graph.outputs for op in graph.operators)
 
 
 def _is_quantized(graph: Subgraph) -> bool:

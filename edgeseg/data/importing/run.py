@@ -98,13 +98,14 @@ def import_set(
     Raises:
         DataError: It cannot be read, no picture of it can, or the classes make no label set.
         OutputError: `out` holds something, or cannot be written.
-        UsageError: A name is unknown.
+        UsageError: A name is unknown, or `splits` says how to draw where nothing is drawn.
     """
     options, target = splits or SplitOptions(), Path(os.path.realpath(out))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"cannot import into {out}: it holds something already; name a folder that is new or empty")
     with unpacked(Path(root)) as folder:
         name, source = read_source(folder, format)
+        options.check([picture.split for picture in source.pictures])
         classes = make_classes(source, class_map, unlabelled)
         ensure_folder(target.parent)
         staged = target.with_name(f".{target.name[:40]}-{secrets.token_hex(6)}")
@@ -130,7 +131,7 @@ def import_set(
 def _settings(told: Imported, class_map: ClassMap | None, options: SplitOptions) -> dict[str, Any]:
     return {
         "format": told.format, "classes": dict(class_map or {}), "unlabelled": told.unlabelled_as,
-        "splits": told.splits, "seed": options.seed, "by_scene": options.by_scene,
+        "splits": told.splits, "seed": options.seed or 0, "by_scene": options.by_scene,
         "shares": [list(share) for share in options.shares],
         "patterns": [list(pattern) for pattern in options.patterns],
         "dropped": [asdict(dropped) for dropped in told.dropped],

@@ -20,20 +20,35 @@ class SplitOptions:
 
     Attributes:
         shares: Splits and their shares; if empty the source's own splits, or `DEFAULT_SHARES` where it has none.
-        patterns: Splits and patterns of file names; what none matches is the first of `shares`, or "train".
+        patterns: Splits and patterns of file names, in place of shares; what none matches is "train".
         by_scene: Whether pictures of one scene stay together when shares are drawn.
-        seed: Of the drawing.
+        seed: Of the drawing; None is 0.
     """
 
     shares: tuple[tuple[str, float], ...] = ()
     patterns: tuple[tuple[str, str], ...] = ()
     by_scene: bool = True
-    seed: int = 0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         total = sum(share for _, share in self.shares)
         if self.shares and (abs(total - 1) > 1e-6 or min(share for _, share in self.shares) <= 0):
             raise UsageError(f"shares of the splits sum to {total:g}: expected positive ones that sum to 1")
+        if self.shares and self.patterns:
+            raise UsageError("--splits with --split-names: splits are drawn or go by names, leave one out")
+
+    def check(self, own: Sequence[str]) -> None:
+        """Refuses what says how to draw where nothing is drawn.
+
+        Args:
+            own: What the source says of each picture, "" where it says nothing.
+
+        Raises:
+            UsageError: See there.
+        """
+        if not self.draws(own) and (self.seed is not None or not self.by_scene):
+            why = "they go by names here" if self.patterns else "the set has its own; --splits draws new ones"
+            raise UsageError(f"--seed and --at-random are for splits that are drawn, and {why}: leave them out")
 
     def draws(self, own: Sequence[str]) -> bool:
         """Whether shares are to be drawn, for pictures whose source names these splits."""
@@ -87,8 +102,7 @@ def choose_splits(names: Sequence[str], own: Sequence[str], scenes: Sequence[int
         DataError: There are too few pictures or scenes to give each split some.
     """
     if options.patterns:
-        rest = options.shares[0][0] if options.shares else "train"
-        return [next((s for s, p in options.patterns if fnmatch.fnmatch(n, p)), rest) for n in names]
+        return [next((s for s, p in options.patterns if fnmatch.fnmatch(n, p)), "train") for n in names]
     if not options.draws(own):
         return [split or "train" for split in own]
     return _drawn(scenes if options.by_scene else range(len(names)), options)
@@ -104,7 +118,7 @@ def _drawn(scenes: Sequence[int], options: SplitOptions) -> list[str]:
             f"{', '.join(shares)}: --at-random parts scenes, too, --split-names goes by names"
         )
     groups = list(sizes)
-    np.random.default_rng(options.seed).shuffle(groups)
+    np.random.default_rng(options.seed or 0).shuffle(groups)
     groups.sort(key=lambda scene: -sizes[scene])
     lacking = {split: share * len(scenes) for split, share in shares.items()}
     chosen = dict[int, str]()
