@@ -160,6 +160,7 @@ def tell(done: Conversion, target: str) -> dict[str, Any]:
         console.print("Edge TPU (predicted): all operators map" if not unmapped else "Edge TPU (predicted) leaves:")
         for line in unmapped:
             console.print(f"  {line}", soft_wrap=True, markup=False)
+    console.print(f"next: edgeseg run {done.file} --camera 0", soft_wrap=True, markup=False)
     return {
         "file": str(done.file),
         "name": done.card.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,6 +137,7 @@ def command(
     from edgeseg.cli.quiet import quiet_keras
 
     quiet_keras()
+    from edgeseg.data.layouts import open_dataset
     from edgeseg.training.augmentation import Augmentation
     from edgeseg.training.blueprint import input_of_file
     from edgeseg.training.options import TrainingOptions, each
@@ -184,6 +186,11 @@ def command(
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)
     console.print(f"curves, confusion matrix and the worst pictures: {page}", soft_wrap=True)
+    learnt = os.path.commonpath([path.parent for path in open_dataset(data, split, layout).images])
+    console.print(
+        f"next: edgeseg convert {out} --int8 --calibration {learnt} -o {out.resolve().name}_int8.tflite",
+        soft_wrap=True, markup=False,
+    )  # fmt: skip
     told = {"file": str(model), "name": card.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}
     emit({**told, "page": str(page)}, json)
 
