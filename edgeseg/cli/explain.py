@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,20 +65,16 @@ def command(
             advance=advancing(progress, "measuring"),
         )  # fmt: skip
     shown = list(found.layers) if every else worst_first(found.layers)[:_SHOWN]
-    head = (
-        f"{found.file.name}: chooses as its float network on {found.agreement:.2%} of the pixels of {found.images} "
-        f"pictures ({found.source})"
-    )
-    console.print(head, soft_wrap=True, markup=False)
+    console.print(found.told, soft_wrap=True, markup=False)
     console.print(table(shown))
     advised = [layer for layer in worst_first(found.layers) if layer.advice]
     for layer in advised:
         console.print(f"{layer.name}: {layer.advice}", soft_wrap=True, markup=False)
     if not advised:
         console.print("no layer stands out: what is lost is the sum of many small roundings")
-    entries = [asdict(layer) | {"own_db": layer.own_db, "advice": layer.advice} for layer in found.layers]
+    entries = [layer.record for layer in found.layers]
     if html is not None:
-        write_text(html, noise_page(found.card.name, head, entries))
+        write_text(html, noise_page(found.card.name, found.told, entries))
         console.print(f"page: {html}", soft_wrap=True, markup=False)
     emit(
         {

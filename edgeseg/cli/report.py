@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeseg.cli.output import JsonOption, advancing_steps, console, emit, progress_bar
+from edgeseg.recipes import RECIPES
 
 if TYPE_CHECKING:
+    from edgeseg.data.dataset import Dataset
     from edgeseg.report.results import Report
 
 
@@ -31,6 +36,10 @@ def command(
     size: Annotated[str | None, typer.Option(help="Input size, height x width, of networks that take any.")] = None,
     labels: Annotated[str | None, typer.Option(help="Class names of files without a card: a file, or voc ...")] = None,
     examples: Annotated[int, typer.Option(help="Pictures to show.", min=0)] = 3,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Chart the quantization noise of int8 files beside their Keras network."),
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Score and time models, and write the comparison as HTML, Markdown, CSV and JSON.
@@ -39,8 +48,13 @@ def command(
     Examples:
       edgeseg report camvid --data camvid -o out/report
       edgeseg report float32.tflite int8.tflite --data camvid --split test -o out/report --threads 4
+      edgeseg report street street-fast --data camvid --explain -o out/report
       edgeseg report models/*/ --data camvid --limit 20 -o out/report
     """  # noqa: D301
+    if explain:
+        from edgeseg.cli.quiet import quiet_tensorflow
+
+        quiet_tensorflow()
     from edgeseg.cli.options import parse_size
     from edgeseg.data.layouts import open_dataset
     from edgeseg.files import check_apart, check_writable
@@ -62,10 +76,14 @@ def command(
             size=parse_size(size) if size else None,
             labels=labels,
             examples=examples,
-            command=_command(models, data, out, split, layout, limit, threads, delegate, size, labels, examples),
+            command=_command(
+                models, data, out, split, layout, limit, threads, delegate, size, labels, examples, explain
+            ),
             advance=advancing_steps(progress),
             notify=lambda line: console.print(line, soft_wrap=True, markup=False),
         )
+        if explain:
+            report = explained(report, dataset, advancing_steps(progress))
     written = write_report(report, out)
     print_table(report)
     console.print(f"written: {', '.join(map(str, written))}", soft_wrap=True)
@@ -75,13 +93,38 @@ def command(
 def _command(
     models: list[str], data: Path, out: Path, split: str, layout: str, limit: int | None, threads: int,
     delegate: str | None, size: str | None, labels: str | None, examples: int,
+    explain: bool,
 ) -> str:  # fmt: skip
     options = {
         "--data": data, "--split": split, "--layout": layout, "--limit": limit, "--threads": threads,
         "--delegate": delegate, "--size": size, "--labels": labels, "--examples": examples, "--out": out,
     }  # fmt: skip
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-    return shlex.join(["edgeseg", "report", *models, *given])
+    return shlex.join(["edgeseg", "report", *models, *given, *(["--explain"] if explain else [])])
+
+
+def explained(report: Report, dataset: Dataset, advance: Callable[[str, int, int], None]) -> Report:
+    """Adds what quantization costs each integer file whose Keras network lies beside it; says which has none."""
+    from edgeseg.conversion.explain import IMAGES, explain
+    from edgeseg.errors import ConversionError, ModelFileError
+    from edgeseg.report.results import Explained
+
+    numbers = range(0, len(dataset), max(1, len(dataset) // IMAGES))
+    pictures = [dataset.load(number)[0] for number in numbers][:IMAGES]
+    added, notes = [], list(report.notes)
+    for result in report.results:
+        if result.recipe not in RECIPES or not RECIPES[result.recipe].is_integer:
+            continue
+        step = partial(advance, f"explaining {result.model}")
+        try:
+            found = explain(Path(result.file), calibration=pictures, advance=step)
+        except (ConversionError, ModelFileError) as error:
+            notes.append(f"{result.model} is not explained layer by layer: {error}")
+            console.print(notes[-1], soft_wrap=True, markup=False)
+            continue
+        layers = tuple(layer.record for layer in found.layers)
+        added.append(Explained(model=result.model, told=found.told, layers=layers))
+    return replace(report, explained=tuple(added), notes=tuple(notes))
 
 
 def print_table(report: Report) -> None:

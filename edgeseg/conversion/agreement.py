@@ -34,12 +34,14 @@ class Agreement:
     Attributes:
         overall: Of all pixels.
         by_class: Of those to which the network gives a class, by its name; classes that it gives nowhere are left out.
+        class_shares: How many of all pixels the network gives to each of these classes.
         by_quadrant: Of each quarter of the pictures, by the names of `QUADRANTS`.
         of_kernels: How often XNNPACK and the reference kernels, which define what an integer file means, choose alike.
     """
 
     overall: float
     by_class: tuple[tuple[str, float], ...]
+    class_shares: tuple[tuple[str, float], ...]
     by_quadrant: tuple[tuple[str, float], ...]
     of_kernels: float
 
@@ -100,6 +102,7 @@ class ChoicesOf:
         return Agreement(
             overall=float(np.mean([hit.mean() for hit in same])),
             by_class=tuple((n, float(h / c)) for n, h, c in zip(labels.names, hits, counts, strict=False) if c),
+            class_shares=tuple((n, float(c / counts.sum())) for n, c in zip(labels.names, counts, strict=False) if c),
             by_quadrant=tuple(zip(QUADRANTS, map(float, quarters), strict=True)),
             of_kernels=float(np.mean(kernels)),
         )

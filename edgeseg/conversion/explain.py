@@ -47,6 +47,14 @@ class Explanation:
     agreement: float
     layers: tuple[LayerNoise, ...]
 
+    @property
+    def told(self) -> str:
+        """How well the file does as a whole, in words."""
+        return (
+            f"{self.file.name}: chooses as its float network on {self.agreement:.2%} of the pixels of {self.images} "
+            f"pictures ({self.source})"
+        )
+
 
 def explain(
     model: str | os.PathLike[str] | None = None,

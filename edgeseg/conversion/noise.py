@@ -10,7 +10,7 @@ Quantization", 2021, on debugging quantized networks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,11 @@ class LayerNoise:
         """Signal to noise of what this layer adds: by its weights and, but for logits, by its output."""
         parts = (self.weights_db,) if self.is_logits else (self.weights_db, self.output_db)
         return _decibels(1.0, sum(10 ** (-part / 10) for part in parts))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The same for programs and pages, `own_db` and `advice` included."""
+        return asdict(self) | {"own_db": self.own_db, "advice": self.advice}
 
     @property
     def advice(self) -> str:

@@ -23,6 +23,7 @@ from edgeseg.report.figures import (
     percent_over_seeds,
     three_figures,
 )
+from edgeseg.report.noise_page import noise_chart
 from edgeseg.report.results import Report, Result, class_names, pareto_front, short_names
 from edgeseg.report.scatter import mark_icon, scatter_plot
 from edgeseg.report.templating import render
@@ -53,6 +54,7 @@ def html_page(report: Report) -> str:
         absent=ABSENT,
         facts=machine_facts(report),
         spread=SPREAD_TOLD if any(r.spread is not None for r in results) else "",
+        charts=[(one, noise_chart(one.layers)) for one in report.explained],
         remarks=[(r.model, r.remark) for r in results if r.remark],
         commands=[(r.model, r.commands) for r in results if r.commands],
     )

@@ -22,6 +22,7 @@ def report_record(report: Report) -> dict[str, Any]:
         "images": report.images,
         "host": vars(report.host),
         "notes": list(report.notes),
+        "explained": [vars(one) | {"layers": list(one.layers)} for one in report.explained],
         "results": [_result(r, index in front) for index, r in enumerate(report.results)],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgeseg.host import HostInfo
 
@@ -77,6 +78,21 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Explained:
+    """What quantization costs one of the files.
+
+    Attributes:
+        model: Its name.
+        told: How well it does as a whole, in words.
+        layers: For each layer in order what `noise_page` takes.
+    """
+
+    model: str
+    told: str
+    layers: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything on the pages.
 
@@ -92,6 +108,7 @@ class Report:
         examples: Pictures to look at.
         colors: (class, its red, green and blue) in those pictures.
         notes: What else one should know, such as what is not here and why.
+        explained: What quantization costs the integer files, layer by layer.
     """
 
     dataset: str
@@ -105,6 +122,7 @@ class Report:
     examples: tuple[Example, ...] = ()
     colors: tuple[tuple[str, tuple[int, int, int]], ...] = ()
     notes: tuple[str, ...] = ()
+    explained: tuple[Explained, ...] = ()
 
 
 def pareto_front(results: Sequence[Result]) -> tuple[int, ...]:

@@ -44,6 +44,31 @@ def test_a_folder_means_all_its_files(cli, tmp_path: Path, tiny_model: Path, tin
     assert [r["recipe"] for r in done.json["results"]] == ["float32", "int8_ptq"]
 
 
+def test_int8_files_are_explained_on_demand(
+    cli, tmp_path: Path, tiny_model: Path, tiny_float_model: Path, tiny_keras_model: Path, tiny_dataset: Path
+) -> None:
+    beside, alone = tmp_path / "beside", tmp_path / "alone"
+    for folder, files in ((beside, (tiny_model, tiny_float_model, tiny_keras_model)), (alone, (tiny_model,))):
+        folder.mkdir()
+        for file in files:
+            (folder / file.name).symlink_to(file)
+    words = ("report", beside, alone, "--data", tiny_dataset, "--examples", 0, "-o", tmp_path / "out")
+    done = cli(*words, "--explain", "--json")
+    assert done.exit_code == 0, done.stderr
+    (one,) = done.json["explained"]
+    assert one["model"] == tiny_model.stem
+    assert [layer["name"] for layer in one["layers"]] == ["logits"]
+    assert one["layers"][0]["own_db"] > 20
+    page = (tmp_path / "out/report.html").read_text()
+    assert page.count('<svg class="noise"') == 1
+    assert "chooses as its float network on" in page
+    assert done.json["command"].endswith(" --explain")
+    told = f"{tiny_model.stem} is not explained layer by layer: {alone} holds no Keras model"
+    assert told in done.stderr
+    assert told in done.json["notes"][0]
+    assert told in (tmp_path / "out/report.md").read_text().replace("\\", "")
+
+
 def test_nothing_is_written_when_an_input_is_wrong(cli, tmp_path: Path, tiny_model: Path, tiny_dataset: Path) -> None:
     out = tmp_path / "out"
     assert "no such file" in cli("report", tmp_path / "absent.tflite", "--data", tiny_dataset, "-o", out).error
