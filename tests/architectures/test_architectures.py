@@ -104,13 +104,12 @@ def test_converts_whole(name):
 
 
 @pytest.mark.parametrize("name", EDGE)
-@pytest.mark.parametrize(("height", "width", "stride"), [(360, 480, 8), (240, 320, 16)])
-def test_common_sizes_fit(name, height, width, stride):
-    wanted = spec(name, height=height, width=width, output_stride=stride)
-    network = build_network(keras, wanted, batch_size=1)
+def test_a_common_size_fits(name):
+    """360x480 does, too: `test_edge_form_costs_what_it_says` builds it."""
+    network = build_network(keras, spec(name, height=240, width=320), batch_size=1)
     rows, columns = network.output.shape[1:3]
-    assert (height % rows, width % columns) == (0, 0)
-    assert height // rows == width // columns <= stride
+    assert (240 % rows, 320 % columns) == (0, 0)
+    assert 240 // rows == 320 // columns <= 16
     keras.backend.clear_session()
 
 

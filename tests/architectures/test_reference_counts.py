@@ -156,6 +156,9 @@ def test_edge_form_costs_what_it_says(architecture):
     reference = ARCHITECTURES[architecture].edge.reference
     network = build_network(keras, NetworkSpec(architecture=architecture, **like_reference(reference)), batch_size=1)
     assert cost(network) == cost_of(reference)
+    rows, columns = network.output.shape[1:3]
+    assert (reference.height % rows, reference.width % columns) == (0, 0)
+    assert reference.height // rows == reference.width // columns <= reference.output_stride
 
 
 def test_every_paper_backbone_is_checked():
