@@ -40,9 +40,14 @@ def command(
         bool,
         typer.Option("--explain", help="Chart the quantization noise of int8 files beside their Keras network."),
     ] = False,
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="Score all models again, also those that an earlier report has scored.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Score and time models, and write the comparison as HTML, Markdown, CSV and JSON.
+
+    Scores are kept in OUT: a report that was stopped, or gets one model more, scores only what is new.
 
     \b
     Examples:
@@ -59,6 +64,7 @@ def command(
     from edgeseg.data.layouts import open_dataset
     from edgeseg.files import check_apart, check_writable
     from edgeseg.report.compare import compare
+    from edgeseg.report.kept_scores import SCORES_FILE
     from edgeseg.report.record import report_record
     from edgeseg.report.write import write_report
 
@@ -66,6 +72,9 @@ def command(
     check_writable(out)
     folders = {data, *(path.parent for path in (*dataset.images, *dataset.label_maps))}
     check_apart([("the report", out)], [("a folder of the data set", folder) for folder in folders])
+    scores = out / SCORES_FILE
+    if rescore:
+        scores.unlink(missing_ok=True)
     with progress_bar() as progress:
         report = compare(
             models,
@@ -76,6 +85,7 @@ def command(
             size=parse_size(size) if size else None,
             labels=labels,
             examples=examples,
+            kept=scores,
             command=_command(
                 models, data, out, split, layout, limit, threads, delegate, size, labels, examples, explain
             ),

@@ -15,6 +15,7 @@ from edgeseg.errors import UsageError
 from edgeseg.host import host_info
 from edgeseg.measure.benchmark import Benchmark, benchmark
 from edgeseg.report.examples import make_examples
+from edgeseg.report.kept_scores import KeptScores
 from edgeseg.report.results import Report, Result
 from edgeseg.runtime.labels import load_labels
 from edgeseg.runtime.segmenter import Segmenter
@@ -38,6 +39,7 @@ def compare(
     size: tuple[int, int] | None = None,
     labels: str | None = None,
     examples: int = 3,
+    kept: str | os.PathLike[str] | None = None,
     command: str | None = None,
     advance: Advance | None = None,
     notify: Callable[[str], None] | None = None,
@@ -59,6 +61,8 @@ def compare(
         size: (rows, columns) of the input, for networks that take any.
         labels: Class names of files without a card: a file's or a layout's name.
         examples: Pictures to show.
+        kept: A file of scores: what it holds of the same models, pictures and settings is not measured again, and what
+            is measured is added to it. Latency is measured every time.
         command: The command that makes this report again; one that `edgeseg` understands if None.
         advance: Called as the work goes on.
         notify: Called with what had to be inferred of a file without a card.
@@ -86,8 +90,9 @@ def compare(
             for notice in segmenter.notices:
                 notify(notice)
     opened = list(zip(files, segmenters, strict=True))
+    store = None if kept is None else KeptScores(Path(kept), dataset, (limit, delegate, size, labels))
     scores = [
-        evaluate(segmenter, dataset, limit=limit, advance=_step(advance, f"scoring {file.name}"))
+        scored(file, segmenter, dataset, limit, store, _step(advance, f"scoring {file.name}"))
         for file, segmenter in opened
     ]
     speeds = benchmark(files, threads=threads, delegate=delegate, size=size, advance=_step(advance, "timing"))
@@ -106,6 +111,26 @@ def compare(
         examples=make_examples(dataset, [(file.stem, segmenter.segment) for file, segmenter in opened], examples),
         colors=tuple(zip(dataset.labels.names, dataset.labels.colors, strict=True)),
     )
+
+
+def scored(
+    file: Path,
+    segmenter: Segmenter,
+    dataset: Dataset,
+    limit: int | None,
+    store: KeptScores | None,
+    advance: Callable[[int, int], None] | None,
+) -> Evaluation:
+    """Returns a model's score, from the store if it holds it."""
+    found = store.find(file) if store else None
+    if found is not None:
+        if advance:
+            advance(found.images, found.images)
+        return found
+    score = evaluate(segmenter, dataset, limit=limit, advance=advance)
+    if store:
+        store.keep(file, score)
+    return score
 
 
 def _step(advance: Advance | None, what: str) -> Callable[[int, int], None] | None:

@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from painting import TINY_LABELS, make_photo, make_photo_labels
 
+from edgeseg.image import read_label_map, write_image
+from edgeseg.report import compare
 from edgeseg.runtime.result import Result
+from edgeseg.scoring.evaluate import evaluate
 
 FILES = ["report.csv", "report.html", "report.json", "report.md"]
 
@@ -16,7 +20,7 @@ def test_two_models_are_compared(
 ) -> None:
     done = cli("report", tiny_model, tiny_float_model, "--data", tiny_dataset, "-o", tmp_path / "out", "--json")
     assert done.exit_code == 0, done.stderr
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [*FILES, "scores.json"]
     first, second = done.json["results"]
     assert (first["recipe"], second["recipe"]) == ("int8_ptq", "float32")
     assert first["miou"] > 0.9
@@ -67,6 +71,40 @@ def test_int8_files_are_explained_on_demand(
     assert told in done.stderr
     assert told in done.json["notes"][0]
     assert told in (tmp_path / "out/report.md").read_text().replace("\\", "")
+
+
+def test_only_what_is_new_is_scored(
+    cli, tmp_path: Path, tiny_model: Path, tiny_float_model: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[str] = []
+
+    def watching(segmenter, *arguments, **options):
+        scored.append(Path(segmenter.name).name)
+        return evaluate(segmenter, *arguments, **options)
+
+    monkeypatch.setattr(compare, "evaluate", watching)
+
+    def report(*words: object) -> list[float]:
+        done = cli("report", *words, "--data", tiny_dataset, "-o", tmp_path / "out", "--examples", 0, "--json")
+        assert done.exit_code == 0, done.stderr
+        return [(r["miou"], r["class_iou"]) for r in done.json["results"]]
+
+    first = report(tiny_model)
+    both = report(tiny_model, tiny_float_model)
+    assert both[0] == first[0]
+    assert scored == [tiny_model.name, tiny_float_model.name]
+
+    scored.clear()
+    assert report(tiny_model, tiny_float_model) == both
+    assert scored == []
+    report(tiny_model, "--limit", 1)  # another measurement
+    report(tiny_model, "--rescore")
+    (tmp_path / "out/scores.json").write_text("{")  # damaged
+    report(tiny_model)
+    label_map = next(iter((tiny_dataset / "labels").rglob("*.png")))
+    write_image(label_map, read_label_map(label_map)[::-1])  # other labels
+    assert report(tiny_model) != first
+    assert scored == [tiny_model.name] * 4
 
 
 def test_nothing_is_written_when_an_input_is_wrong(cli, tmp_path: Path, tiny_model: Path, tiny_dataset: Path) -> None:
