@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli import data_check, data_import
+from edgeseg.cli import data_check, data_import, data_view
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 
 app = typer.Typer(help="Make, import and look at data sets.", no_args_is_help=True)
 app.command("import")(data_import.command)
 app.command("check")(data_check.command)
+app.command("view")(data_view.command)
 
 
 @app.callback()

@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgeseg.arrays import Uint8
 from edgeseg.data.dataset import check_folder
@@ -31,6 +31,7 @@ from edgeseg.files import digest, file_digest, read_json
 from edgeseg.image import IMAGE_SUFFIXES, read_image
 from edgeseg.synth import aerial
 
+T = TypeVar("T")
 DEFAULT = "synthetic-aerial"
 RENDERED_MORE = 1000
 _TOO_LARGE = 1 << 31
@@ -212,11 +213,11 @@ def synthetic_manifest(name: str, seed: int, count: int, size: tuple[int, int], 
     return {**manifest, "digest": manifest_digest(manifest)}
 
 
-def spaced(files: Sequence[Path], count: int) -> list[Path]:
-    """Picks `count` of the files, evenly spaced; all of them if there are fewer."""
-    if count >= len(files):
-        return list(files)
-    return [files[index * len(files) // count] for index in range(count)]
+def spaced(items: Sequence[T], count: int) -> list[T]:
+    """Picks `count` of some items, such as files, evenly spaced; all of them if there are fewer."""
+    if count >= len(items):
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def _synthetic(number: str, size: tuple[int, int] | None) -> CalibrationSet:

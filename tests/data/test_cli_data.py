@@ -12,7 +12,7 @@ import pytest
 
 from edgeseg.data import synthetic_set
 from edgeseg.data.layouts import open_dataset
-from edgeseg.image import write_image
+from edgeseg.image import colorize, read_image, write_image
 from edgeseg.synth import aerial
 
 
@@ -132,3 +132,20 @@ def test_manifest_of_synthetic_pictures(tmp_path: Path, cli: Any) -> None:
     out = tmp_path / "tiny.json"
     assert cli("data", "manifest", out, "--count", 2, "--size", "32x32").exit_code == 0
     assert len(json.loads(out.read_text())["levels"]) == 2
+
+
+def test_labels_are_laid_over_their_pictures(cli: Any, tiny_dataset: Path, tmp_path: Path) -> None:
+    words = ("data", "view", tiny_dataset, "--split", "val", "-o")
+    done = cli(*words, tmp_path / "look", "--opacity", 1, "--limit", 2, "--json")
+    assert done.exit_code == 0, done.stderr
+    dataset = open_dataset(tiny_dataset, "val")
+    files = sorted((tmp_path / "look").iterdir())
+    assert list(map(str, files)) == done.json["files"]
+    assert len(files) == 2
+    assert files[0].stem == f"000000_{dataset.images[0].stem}"
+    _, truth = dataset.load(0)
+    seen, wanted = read_image(files[0]).astype(int), colorize(truth, dataset.labels).astype(int)
+    inside = cv2.erode((truth < 255).astype(np.uint8), np.ones((9, 9))) > 0
+    assert np.median(np.abs(seen - wanted)[inside]) < 4  # as far as JPEG keeps it
+    assert all(name in done.stderr for name in dataset.labels.names)
+    assert "that is a folder of the data set" in cli(*words, dataset.images[0].parent).error

@@ -1,0 +1,52 @@
+"""`edgeseg data view`: a data set's labels laid over its pictures, to look through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
+
+
+def command(
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for one JPEG a picture.", show_default=False)],
+    split: Annotated[str, typer.Option(help="Split to show.")] = "train",
+    layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
+    limit: Annotated[int | None, typer.Option(min=1, help="Show only so many pictures, evenly spread.")] = None,
+    opacity: Annotated[float, typer.Option(min=0, max=1, help="Share of the classes' colours.")] = 0.5,
+    json: JsonOption = None,
+) -> None:
+    """Lay a data set's labels over its pictures: each becomes a JPEG under its own name; ignored pixels stay plain.
+
+    \b
+    Examples:
+      edgeseg data view yard -o look
+      edgeseg data view camvid -o look --split val --limit 20 --opacity 0.7
+    """  # noqa: D301
+    from edgeseg.data.calibration import spaced
+    from edgeseg.data.layouts import open_dataset
+    from edgeseg.files import check_apart, ensure_folder
+    from edgeseg.image import write_image
+    from edgeseg.runtime.result import Result
+
+    dataset = open_dataset(data, split, layout)
+    folders = {data, *(path.parent for path in (*dataset.images, *dataset.label_maps))}
+    check_apart([("the overlays", out)], [("a folder of the data set", folder) for folder in folders])
+    chosen = spaced(range(len(dataset)), limit or len(dataset))
+    ensure_folder(out)
+    written = []
+    with progress_bar() as progress:
+        advance = advancing(progress, "pictures")
+        for done, index in enumerate(chosen, 1):
+            image, label_map = dataset.load(index)
+            file = out / f"{index:06d}_{dataset.images[index].stem}.jpg"
+            write_image(file, Result(label_map=label_map, labels=dataset.labels).overlay(image, opacity))
+            written.append(str(file))
+            advance(done, len(chosen))
+    for name, (red, green, blue) in zip(dataset.labels.names, dataset.labels.colors, strict=True):
+        console.print(f"[rgb({red},{green},{blue})]██[/] {name}  #{red:02x}{green:02x}{blue:02x}", highlight=False)
+    console.print(f"{out}: {len(written)} of {len(dataset)} pictures of {dataset.name}/{dataset.split}", soft_wrap=True)
+    emit({"files": written, "classes": list(dataset.labels.names)}, json)
