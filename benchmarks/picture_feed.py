@@ -23,7 +23,7 @@ from edgeseg.architectures.registry import DEFAULT_BACKBONE
 from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
-from edgeseg.data.survey import count_ids
+from edgeseg.data.oddities import count_ids
 from edgeseg.threads import THREADS
 from edgeseg.training.batches import Batches
 from edgeseg.training.float_training import compiled_network

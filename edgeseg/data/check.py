@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from edgeseg.data.dataset import Dataset, NoSplitError
 from edgeseg.data.layouts import open_dataset
+from edgeseg.data.oddities import class_weights, oddities, shared_pictures
 from edgeseg.data.similar import NEARLY_EQUAL, near_pairs, picture_hash
-from edgeseg.data.survey import class_weights, oddities, shared_pictures
 from edgeseg.errors import DataError
 from edgeseg.files import file_digest
 

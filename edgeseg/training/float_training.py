@@ -14,7 +14,7 @@ import keras
 from edgeseg.card import ModelCard
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
-from edgeseg.data.survey import Counts, class_weights
+from edgeseg.data.oddities import Counts, class_weights
 from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
 from edgeseg.keras_model import KerasSegmenter, copy_weights, save_model

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from edgeseg.data.dataset import Dataset
-from edgeseg.data.survey import Counts, count_ids, oddities, shared_pictures
+from edgeseg.data.oddities import Counts, count_ids, oddities, shared_pictures
 from edgeseg.host import free_memory_bytes
 from edgeseg.threads import THREADS, made_ahead
 from edgeseg.training.batches import Sample, Samples

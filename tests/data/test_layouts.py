@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgeseg.data import ade20k, camvid, cityscapes, voc
 from edgeseg.data.layouts import LAYOUTS, open_dataset
-from edgeseg.data.survey import count_ids, oddities
+from edgeseg.data.oddities import count_ids, oddities
 from edgeseg.errors import DataError, UsageError
 from edgeseg.image import write_image
 

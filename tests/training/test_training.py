@@ -21,7 +21,7 @@ import pytest
 from edgeseg.card import ModelCard
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
-from edgeseg.data.survey import class_weights
+from edgeseg.data.oddities import class_weights
 from edgeseg.errors import DataError, UsageError
 from edgeseg.keras_model import KerasSegmenter, load_model
 from edgeseg.metrics import confusion_matrix, miou
