@@ -5,6 +5,7 @@
     ├── DataError           an image, a label map, a data set or a calibration set is unusable
     ├── ModelFileError      a model file is missing, truncated, damaged or not a model
     ├── TrainingError       a training cannot go on: its loss is no number any more
+    │   └── LostProcessError    one of the processes that train together has ended
     ├── ConversionError     a network cannot be expressed as asked (float left over, unknown op, ...)
     ├── SourceError         a camera, a video or a stream cannot be opened or was lost
     ├── DelegateError       an accelerator's library cannot be loaded or fails
@@ -55,6 +56,10 @@ class ModelFileError(EdgesegError):
 
 class TrainingError(EdgesegError):
     """A training cannot go on."""
+
+
+class LostProcessError(TrainingError):
+    """One of the processes that train together has ended."""
 
 
 class ConversionError(EdgesegError):

@@ -13,6 +13,7 @@ import typer
 from edgeseg.card import Form, ResizeMode
 from edgeseg.cli.options import OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, console, emit
+from edgeseg.cli.training_group import ready, run_training
 from edgeseg.cli.training_page import write_training_page
 from edgeseg.cli.training_records import recording
 from edgeseg.cli.training_text import showing_training
@@ -106,6 +107,12 @@ def command(
             "memory is the limit.",
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that train together, on JAX, started by Ray if several.")
+    ] = 1,
+    address: Annotated[
+        str | None, typer.Option(help="With --workers: a Ray cluster's, all of whose machines see --data and --out.")
+    ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the figures for TensorBoard there, too.")
     ] = None,
@@ -131,17 +138,17 @@ def command(
       edgeseg train --data camvid --out runs/small --backbone mobilenetv2_0.35 --teacher street --unlabelled flights/
       edgeseg train --data cells --out runs/cells --channels 1 --size 256x256
       KERAS_BACKEND=jax edgeseg train --data mine --out runs/mine --mixed-precision --batch 16
+      edgeseg train --data mine --out runs/mine --batch 32 --workers 4 --address auto
       edgeseg train --data cells --out runs/unet --arch unet_unpadded --form paper --size 572x572
     """  # noqa: D301
     from edgeseg.card import InputSpec, input_channels
-    from edgeseg.cli.quiet import quiet_keras
 
-    quiet_keras()
+    leads = ready(workers, address)
     from edgeseg.data.layouts import open_dataset
     from edgeseg.training.augmentation import Augmentation
     from edgeseg.training.blueprint import input_of_file
-    from edgeseg.training.options import TrainingOptions, each
-    from edgeseg.training.train import DEFAULT_SIZE, THAWED, train
+    from edgeseg.training.options import TrainingOptions
+    from edgeseg.training.train import DEFAULT_SIZE, THAWED
 
     if weights not in (None, "imagenet"):
         raise UsageError(f"--weights {weights}: expected imagenet")
@@ -173,15 +180,18 @@ def command(
     )  # fmt: skip
     shape = f"{spec.height}x{spec.width}"
     described = {"data": data, "architecture": arch, "backbone": backbone, "form": form, "size": shape}
-    with recording(out, options, described, tensorboard, mlflow) as written:
+    call = {
+        "data": data, "out": out, "architecture": arch, "backbone": backbone, "form": form, "input": spec,
+        "output_stride": output_stride, "splits": (split, val_split), "layout": layout, "options": options,
+        "init": init_from or weights or "random", "teacher": teacher, "unlabelled": unlabelled, "licence": licence,
+        "resume": resume, "overwrite": overwrite,
+        "time_budget": None if time_budget is None else parse_duration(time_budget),
+    }  # fmt: skip
+    with recording(out, options, described, tensorboard if leads else None, mlflow if leads else None) as reports:
         with showing_training(out) as shown:
-            card = train(
-                data, out, architecture=arch, backbone=backbone, form=form, output_stride=output_stride, input=spec,
-                splits=(split, val_split), layout=layout, init=init_from or weights or "random", options=options,
-                teacher=teacher, unlabelled=unlabelled, licence=licence, resume=resume, overwrite=overwrite,
-                time_budget=None if time_budget is None else parse_duration(time_budget),
-                report=each(shown.report, *written), reading=shown.reading,
-            )  # fmt: skip
+            card = run_training(call, workers, address, shown, reports)
+        if not leads:
+            return
         page = write_training_page(out, data, val_split, layout)
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, UsageError
 from edgeseg.image import fit, normalise
 from edgeseg.threads import made_ahead
 from edgeseg.training.augmentation import augment
+from edgeseg.training.group import ALONE, Group
 from edgeseg.training.options import TrainingOptions
 
 AHEAD = 3
@@ -59,24 +60,41 @@ class Batches:
         spec: The network's input.
         crop: Rows and columns of the batches.
         options: Batch size, seed, augmentation.
+        group: Of several processes, each makes its share of every batch: the same pictures as in the whole batch.
+
+    Raises:
+        UsageError: A batch cannot be shared evenly.
     """
 
-    def __init__(self, samples: Samples, spec: InputSpec, crop: tuple[int, int], options: TrainingOptions) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        spec: InputSpec,
+        crop: tuple[int, int],
+        options: TrainingOptions,
+        group: Group = ALONE,
+    ) -> None:
         if not samples:
             raise DataError("no picture to train on: the split is empty")
+        if options.batch_size % group.count:
+            raise UsageError(
+                f"--batch {options.batch_size} for {group.count} processes: expected a multiple of their number"
+            )
         self.steps = max(1, len(samples) // options.batch_size)
         self._samples, self._spec, self._crop, self._options = samples, spec, crop, options
+        self._share = options.batch_size // group.count
+        self._first = group.rank * self._share
 
     def epoch(self, epoch: int) -> Iterator[tuple[Float32, npt.NDArray[np.int32]]]:
         """Yields the (images, labels) of one epoch; the next ones are made meanwhile on helper threads."""
         size = self._options.batch_size
         order = np.random.default_rng((self._options.seed, epoch)).permutation(len(self._samples))
         order = np.resize(order, max(size, self.steps * size))  # fewer pictures than a batch are repeated
-        places = enumerate(order.tolist())
-        made = made_ahead(lambda place: self._sample(epoch, *place), places, AHEAD * size - 1)
+        own = ((n, index) for n, index in enumerate(order.tolist()) if 0 <= n % size - self._first < self._share)
+        made = made_ahead(lambda place: self._sample(epoch, *place), own, AHEAD * self._share - 1)
         with contextlib.closing(made):
             for _ in range(self.steps):
-                yield self._batch(list(itertools.islice(made, size)))
+                yield self._batch(list(itertools.islice(made, self._share)))
 
     def plain(self, limit: int) -> Iterator[Float32]:
         """Yields up to `limit` pictures, evenly spread, as the network sees them in use, in batches."""

@@ -18,6 +18,7 @@ from edgeseg.scoring.evaluate import Evaluation
 from edgeseg.training.batches import BatchSource
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.folder import HISTORY_FILE
+from edgeseg.training.group import this_group
 from edgeseg.training.guidance import advice
 from edgeseg.training.history import Epoch, History, best_epoch, best_miou, last_miou, to_csv
 from edgeseg.training.options import Progress, Report, TrainingOptions, poly_learning_rate
@@ -50,14 +51,14 @@ def fit(
         network: Compiled, of `keras` or `tf_keras`; holds the checkpoint's state.
         batches: What it learns from.
         judge: Called at every validation, and to keep the best.
-        checkpoint: Saved after every epoch, with `history.csv` beside it.
+        checkpoint: Saved after every epoch, with `history.csv` beside it, by the process that leads.
         options: How long, how fast, and when to validate.
         report: Called after every step and every epoch.
 
     Raises:
         TrainingError: The loss is no number any more; what was kept before stays.
     """
-    history, began = checkpoint.history, time.monotonic() - checkpoint.wall_s
+    history, began, leads = checkpoint.history, time.monotonic() - checkpoint.wall_s, this_group().leads
     while len(history) < options.epochs and not out_of_patience(history, options):
         epoch_began = time.monotonic()
         loss = run_epoch(network, batches, history, options, report)
@@ -71,8 +72,9 @@ def fit(
             seconds=round(time.monotonic() - epoch_began, 2), **_validation(score),
         )  # fmt: skip
         history = (*history, row)
-        write_text(checkpoint.path.with_name(HISTORY_FILE), to_csv(history))
-        checkpoint.save(network, history, time.monotonic() - began)
+        if leads:
+            write_text(checkpoint.path.with_name(HISTORY_FILE), to_csv(history))
+            checkpoint.save(network, history, time.monotonic() - began)
         if report:
             report(_progress(history, options, batches.steps, batches.steps, loss, ended=row))
     return history

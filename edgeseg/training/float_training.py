@@ -28,6 +28,7 @@ from edgeseg.training.budget import within
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
+from edgeseg.training.group import apart, spread, this_group
 from edgeseg.training.history import best_epoch
 from edgeseg.training.options import Report, TrainingOptions
 from edgeseg.training.pictures import Advance, read_checked
@@ -85,45 +86,49 @@ def train_float(
 
     Raises:
         DataError: A data set is empty or cannot be read, or the checkpoint is damaged.
+        LostProcessError: Another of the processes that train together has ended.
         UsageError: The options do not fit, the folder holds a training, or one with other settings.
     """
-    began = time.monotonic()
+    began, group = time.monotonic(), this_group()
     going_on = claim(folder, resume=resume, overwrite=overwrite)
     if going_on and time_budget is not None:
         raise UsageError("--time-budget with --resume: what it chose is kept, give --epochs to train for more")
     more = teaching.samples(card.labels.ignore_index) if teaching else ()
     samples, pixels = read_checked(train_set, val_set, options.in_memory, reading, more)
-    batches = Batches(samples, card.input, crop_of(card, options), options)
+    batches = Batches(samples, card.input, crop_of(card, options), options, group)
     plan = blueprint or of_card(card)
-    network = compiled_network(card, options, pixels, taught=teaching is not None, blueprint=plan)
-    source = taught_batches(batches, teaching, card, network) if teaching else batches
-    judge = BestByMiou(network, plan, card, val_set, batches, folder / MODEL_FILE)
-    if options.freeze_start:
-        plan.freeze(judge.copy)
-    if time_budget is not None:
-        left = time_budget - (time.monotonic() - began)
-        options = within(left, network, source, judge.validation_seconds, options)
+    with spread(options.batch_size):
+        network = compiled_network(card, options, pixels, taught=teaching is not None, blueprint=plan)
+        source = taught_batches(batches, teaching, card, network) if teaching else batches
+        judge = BestByMiou(network, plan, card, val_set, batches, folder / MODEL_FILE)
+        if options.freeze_start:
+            plan.freeze(judge.copy)
+        if time_budget is not None:
+            left = time_budget - (time.monotonic() - began)
+            chosen = within(left, network, source, judge.validation_seconds, options)
+            epochs, every = (int(group.agree(number)) for number in (chosen.epochs, chosen.val_every))
+            options = replace(options, epochs=epochs, val_every=every)
+            _LOG.info(
+                "%d epochs of %d steps fit into %.0f s, validated every %d", options.epochs, source.steps, time_budget,
+                options.val_every,
+            )  # fmt: skip
+        record = training_record(card, train_set, options, init, teaching)
+        judge.card = replace(card, training=record)
+        checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
+        if going_on:
+            checkpoint.load(network)
+            judge.recall(checkpoint)
+        elif initialise is not None:
+            initialise(network)
+        if len(checkpoint.history) > options.epochs:
+            raise UsageError(f"{folder} holds {len(checkpoint.history)} epochs: to go on, ask for more of them")
+        ensure_folder(folder)  # only now is it certain that everything fits together
         _LOG.info(
-            "%d epochs of %d steps fit into %.0f s, validated every %d", options.epochs, source.steps, time_budget,
-            options.val_every,
+            "%s: %d training and %d validation images, %s", card.name, len(train_set), len(val_set),
+            f"going on after {describe(folder)}" if going_on else f"weights from {init}",
         )  # fmt: skip
-    record = training_record(card, train_set, options, init, teaching)
-    judge.card = replace(card, training=record)
-    checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
-    if going_on:
-        checkpoint.load(network)
-        judge.recall(checkpoint)
-    elif initialise is not None:
-        initialise(network)
-    if len(checkpoint.history) > options.epochs:
-        raise UsageError(f"{folder} holds {len(checkpoint.history)} epochs: to go on, ask for more of them")
-    ensure_folder(folder)  # only now is it certain that everything fits together
-    _LOG.info(
-        "%s: %d training and %d validation images, %s", card.name, len(train_set), len(val_set),
-        f"going on after {describe(folder)}" if going_on else f"weights from {init}",
-    )  # fmt: skip
-    fit(network, source, judge, checkpoint, options, report)
-    return judge.card
+        fit(network, source, judge, checkpoint, options, report)
+        return judge.card
 
 
 class BestByMiou:
@@ -150,7 +155,8 @@ class BestByMiou:
     ) -> None:
         self.card = card
         self._network, self._val_set, self._batches, self._path = network, val_set, batches, path
-        with precision("float32"):
+        self._group = this_group()
+        with precision("float32"), apart():
             self.copy = blueprint.build((card.input.height, card.input.width))
 
     def recall(self, checkpoint: Checkpoint) -> None:
@@ -160,10 +166,12 @@ class BestByMiou:
 
     def score(self, limit: int | None = None) -> Evaluation:
         """Measures the network as it is now, on `limit` pictures or all."""
-        copy_weights(self._network, self.copy)
-        copy_averages(self._network, self.copy)
-        measure_statistics(self.copy, self._batches.plain(STATISTICS_IMAGES))
-        return evaluate(KerasSegmenter(self.copy, self.card.input).segment, self._val_set, limit=limit)
+        with apart():
+            copy_weights(self._network, self.copy)
+            copy_averages(self._network, self.copy)
+            measure_statistics(self.copy, self._batches.plain(STATISTICS_IMAGES))
+            found = evaluate(KerasSegmenter(self.copy, self.card.input).segment, self._val_set, limit=limit)
+        return replace(found, miou=self._group.agree(found.miou))
 
     def validation_seconds(self) -> float:
         """Returns how long a validation takes, from two short ones."""
@@ -183,7 +191,8 @@ class BestByMiou:
         if record is not None:
             record = replace(record, best_epoch=epoch, best_miou=score.miou, wall_s=round(wall_s, 1))
         self.card = replace(self.card, training=record, scores=(score.score,))
-        save_model(self._path, self.copy, self.card)
+        if self._group.leads:
+            save_model(self._path, self.copy, self.card)
 
 
 def compiled_network(

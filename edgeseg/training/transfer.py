@@ -71,4 +71,4 @@ def copy_averages(network: Any, copy: Any) -> None:
     averages = network.optimizer._model_variables_moving_average
     by_path = {v.path: a for v, a in zip(network.trainable_variables, averages, strict=True)}
     for variable in copy.trainable_variables:
-        variable.assign(by_path[variable.path])
+        variable.assign(keras.ops.convert_to_numpy(by_path[variable.path]))
