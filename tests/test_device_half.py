@@ -28,7 +28,10 @@ WORKSHOP_COMMANDS = {
     "convert": ("absent.keras", "--float32"),
     "eval": ("MODEL", "--data", "DATA"),
 }
-WORKSHOP_MODULES = ("architectures", "conversion", "float_model", "keras_model", "losses", "thawed_layers", "training")
+WORKSHOP_MODULES = (
+    "architectures", "conversion", "float_model", "keras_model", "losses", "sweeping", "thawed_layers", "thawing",
+    "training",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def ready(workers: int, address: str | None) -> bool:
 
 
 def keep_stdout_for_results() -> None:
-    """Silences what libraries in C++ print on stdout, as Gloo does of its connections; Python's prints still go there."""
+    """Silences what C++ libraries print on stdout, as Gloo does of its connections; Python's prints still go there."""
     own = os.dup(sys.stdout.fileno())
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
