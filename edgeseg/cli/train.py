@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeseg.card import Form, ResizeMode
+from edgeseg.card import Form, ModelCard, ResizeMode
 from edgeseg.cli.options import OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, console, emit
 from edgeseg.cli.training_group import ready, run_training
@@ -193,12 +193,25 @@ def command(
         if not leads:
             return
         page = write_training_page(out, data, val_split, layout)
+    tell_end(out, page, card, [path.parent for path in open_dataset(data, split, layout).images], json)
+
+
+def tell_end(out: Path, page: Path, card: ModelCard, folders: list[Path], json: str | None) -> None:
+    """Tells what a training has made, and what comes next.
+
+    Args:
+        out: Its folder.
+        page: Its page.
+        card: Of the best weights.
+        folders: Where each picture that was learnt from lies.
+        json: As `emit` takes it.
+    """
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)
     console.print(f"curves, confusion matrix and the worst pictures: {page}", soft_wrap=True)
-    learnt = os.path.commonpath([path.parent for path in open_dataset(data, split, layout).images])
     console.print(
-        f"next: edgeseg convert {out} --int8 --calibration {learnt} -o {out.resolve().name}_int8.tflite",
+        f"next: edgeseg convert {out} --int8 --calibration {os.path.commonpath(folders)} "
+        f"-o {out.resolve().name}_int8.tflite",
         soft_wrap=True, markup=False,
     )  # fmt: skip
     told = {"file": str(model), "name": card.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}
