@@ -28,6 +28,7 @@ class RecipeRow:
         activations: What the network computes in; "int8" leaves no float operator.
         per_tensor: Whether a kernel has one scale; else each of its output channels has its own.
         calibrated: Whether calibration pictures set the ranges of its activations.
+        base: The recipe by which the file is made at first, before its noisiest layers are turned back to float.
         trained: Whether it needs training with a data set.
         refinements: What happens to the file behind the converter, in order; each is kept only if it brings the file
             nearer to the network, on pictures that neither calibration nor tuning saw.
@@ -41,6 +42,7 @@ class RecipeRow:
     activations: Number = "float32"
     per_tensor: bool = False
     calibrated: bool = False
+    base: str = ""
     trained: bool = False
     refinements: tuple[str, ...] = ()
     lowest_agreement: float = 0.98
@@ -78,6 +80,10 @@ _ROWS = (
         name="float16", flags=("--float16",), summary="half-precision weights, float computation", weights="float16",
     ),
     RecipeRow(name="float32", flags=("--float32",), summary="no quantization", weights="float32"),
+    RecipeRow(
+        name="int8_mixed", flags=("--int8", "--mixed"), summary="integer, but for the noisiest layers", base="int8_ptq",
+        weights="int8", calibrated=True, refinements=TUNED,
+    ),
 )  # fmt: skip
 RECIPES = {row.name: row for row in _ROWS}
 """The table, its default first."""

@@ -20,7 +20,9 @@ def table(found: Budgeted) -> Table:
     made.add_column("")
     made.add_row("float", f"{found.float_score.miou:.4f}", "", "", "", "")
     for trial in found.trials:
-        made.add_row(trial.flags, *_figures(trial), f"{trial.seconds:.0f}", escape(trial.reason) or "holds")
+        cost = f" ({trial.conversion.cost})" if trial.conversion and trial.conversion.cost else ""
+        told = f"{trial.reason or 'holds'}{cost}"
+        made.add_row(trial.flags, *_figures(trial), f"{trial.seconds:.0f}", escape(told))
     return made
 
 
@@ -57,6 +59,7 @@ def as_json(found: Budgeted) -> dict[str, Any]:
                 "miou_drop": trial.drop,
                 "agreement": trial.conversion.agreement if trial.conversion else None,
                 "seconds": trial.seconds,
+                "cost": trial.conversion.cost if trial.conversion else "",
                 "holds": not trial.reason,
                 "reason": trial.reason,
             }

@@ -47,6 +47,10 @@ def command(
     refine: Annotated[
         str | None, typer.Option(help=f"With --int8: what refines the file, of {', '.join(REFINEMENTS)}; all; none.")
     ] = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="With --int8: the noisiest layers stay in float; says what that costs.")
+    ] = False,
+    float_layers: Annotated[int | None, typer.Option(min=1, help="Of --mixed: how many layers; 3.")] = None,
     float16: Annotated[bool, typer.Option("--float16", help="Half-precision weights, float computation.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="No quantization.")] = False,
     calibration: Annotated[
@@ -86,6 +90,7 @@ def command(
         "--int8": int8,
         "--qat": qat,
         "--per-tensor": per_tensor,
+        "--mixed": mixed,
         "--int8-weights": int8_weights,
         "--float16": float16,
         "--float32": float32,
@@ -95,7 +100,7 @@ def command(
 
     quiet_tensorflow()
     if max_miou_drop is not None:
-        check_budget(recipe, data, refine)
+        check_budget(recipe, data, refine, float_layers)
     with progress_bar() as progress:
         job: dict[str, Any] = {
             "out": out or ".", "calibration": calibration, "data": data, "images": images, "target": target,
@@ -111,7 +116,9 @@ def command(
 
             found = None
             steps = refine.replace(" ", "").split(",") if refine is not None else None
-            done = convert(model, recipe.name, epochs=epochs, distill=distill, refinements=steps, **job)
+            done = convert(
+                model, recipe.name, epochs=epochs, distill=distill, refinements=steps, float_layers=float_layers, **job
+            )
     if found is not None:
         done = found.conversion
         console.print(budget_text.table(found))
@@ -120,17 +127,21 @@ def command(
         raise ConversionError(budget_text.missed(found))
 
 
-def check_budget(recipe: RecipeRow, data: Path | None, refine: str | None) -> None:
+def check_budget(recipe: RecipeRow, data: Path | None, refine: str | None, float_layers: int | None) -> None:
     """Refuses what contradicts a budget, before any work.
 
     Raises:
         UsageError: Something does.
     """
-    if not recipe.is_integer:
-        raise UsageError(f"--max-miou-drop with {recipe.name}: it chooses among integer files, use --int8")
-    for flag, given in (("--qat", recipe.trained), ("--refine", refine is not None)):
+    own = {
+        "--qat": recipe.trained, "--mixed": bool(recipe.base), "--refine": refine is not None,
+        "--float-layers": float_layers is not None,
+    }  # fmt: skip
+    for flag, given in own.items():
         if given:
             raise UsageError(f"{flag} with --max-miou-drop: what is tried follows from the budget, leave one out")
+    if not recipe.is_integer:
+        raise UsageError(f"--max-miou-drop with {recipe.name}: it chooses among int8 files, use --int8")
     if data is None:
         raise UsageError("--max-miou-drop without --data: name the data set whose val pictures score the files")
 

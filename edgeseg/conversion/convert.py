@@ -18,7 +18,7 @@ from edgeseg.card import InputSpec, LabelSet, ModelCard, OutputKind, PerChannel,
 from edgeseg.conversion.converter import Advance
 from edgeseg.conversion.distilled import count_of, distilled_pictures
 from edgeseg.conversion.gate import refusal
-from edgeseg.conversion.network import Conversion, Notify, Training, convert_network, trained_on
+from edgeseg.conversion.network import FLOAT_LAYERS, Conversion, Notify, Training, convert_network, trained_on
 from edgeseg.conversion.pictures import CALIBRATION_IMAGES, Pictures, divide, divide_arrays
 from edgeseg.conversion.qat import QatData, QatOptions
 from edgeseg.conversion.surgery import for_converter
@@ -52,6 +52,7 @@ def convert(
     distill: bool = False,
     resume: bool = False,
     refinements: Sequence[str] | None = None,
+    float_layers: int | None = None,
     force: bool = False,
     advance: Advance | None = None,
     notify: Notify = lambda line: None,
@@ -83,6 +84,7 @@ def convert(
         resume: Go on with an int8_qat training that was stopped.
         refinements: What refines an integer file: names of `edgeseg.recipes.REFINEMENTS`, or "all", or "none"; what
             the recipe's row names if None.
+        float_layers: Of int8_mixed: how many layers, the noisiest first, stay in float; 3 if not given.
         force: Accept a file that does not choose as its network.
         advance: Called with (done, total) calibration pictures, then steps of refinement.
         notify: Called with lines for people: what was assumed, what each refinement brought, warnings.
@@ -103,6 +105,8 @@ def convert(
         raise UsageError(f"{recipe} trains nothing: --epochs, --distill and --resume go with --int8 --qat")
     if refinements is not None and not row.is_integer:
         raise UsageError(f"--refine with {recipe}: only integer files are refined, use --int8")
+    if float_layers is not None and (not row.base or float_layers < 1):
+        raise UsageError(f"{float_layers} layers in float with {recipe}: expected 1 or more, with --int8 --mixed")
     steps = None if refinements is None else refinements_of(refinements)
     training = open_training(recipe, data, out, QatOptions(epochs=epochs or 5, distill=distill), resume=resume)
     if training is None and data is not None and not lists_files(calibration):
@@ -130,6 +134,7 @@ def convert(
         spec=spec,
         training=training,
         refinements=steps,
+        float_layers=float_layers or FLOAT_LAYERS,
         advance=advance,
         notify=notify,
     )

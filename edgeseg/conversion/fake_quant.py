@@ -150,21 +150,29 @@ def float_weights_for(file: IntegerFile, reference: IntegerFile) -> dict[int, tu
     Raises:
         ConversionError: The converter made two different graphs of it.
     """
+    return {mine: (reference.weights(its), file.bias(mine)) for mine, its in paired_operators(file, reference)}
+
+
+def paired_operators(file: IntegerFile, reference: IntegerFile) -> list[tuple[int, int]]:
+    """Pairs the operators with weights of an integer file and of the float file of the same network.
+
+    Raises:
+        ConversionError: The converter made two different graphs of it.
+    """
     ours, theirs = ([n for n, op in enumerate(f.operators) if op.name in BIAS] for f in (file, reference))
     if len(ours) != len(theirs):
         raise ConversionError(
             f"the integer graph has {len(ours)} operators with weights, the float graph {len(theirs)}: this network "
-            "cannot be trained for int8, use --int8 without --qat"
+            "cannot be trained for int8, nor keep layers in float; use --int8 alone"
         )
-    found: dict[int, tuple[Float32, Float32 | None]] = {}
-    for mine, its in zip(ours, theirs, strict=True):
+    pairs = list(zip(ours, theirs, strict=True))
+    for mine, its in pairs:
         if file.weights(mine).shape != reference.weights(its).shape:
             raise ConversionError(
                 f"operator {mine} has another kernel than the float graph's {its}: this network cannot be trained for "
-                "int8, use --int8 without --qat"
+                "int8, nor keep layers in float; use --int8 alone"
             )
-        found[mine] = (reference.weights(its), file.bias(mine))
-    return found
+    return pairs
 
 
 def trained_file(content: bytes, layer: GraphLayer) -> bytes:

@@ -52,7 +52,7 @@ def broken(agreements: Agreement) -> str:
 def _remedy(done: Conversion) -> str:
     if done.warnings:
         return done.warnings[0]
-    if recipe_row(done.card.recipe.name).is_integer:
+    if recipe_row(done.card.recipe.name).calibrated:
         return (
             "calibrate on more pictures like those that it was trained on (--calibration), try --refine all, or use "
             "--int8-weights"

@@ -11,6 +11,7 @@ from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach, detach
 from edgeseg.conversion.agreement import Agreement, ChoicesOf
 from edgeseg.conversion.converter import Advance, check_operators, run_converter
+from edgeseg.conversion.float_layers import with_float_layers
 from edgeseg.conversion.normalisation import doubt_about
 from edgeseg.conversion.pictures import Pictures
 from edgeseg.conversion.ptq import span_input_range, tensors_digest
@@ -31,6 +32,8 @@ Notify = Callable[[str], None]
 """Called with a line for people."""
 
 
+FLOAT_LAYERS = 3
+"""Layers that stay in float, if nobody says how many."""
 LEAST_FAKE_QUANT_AGREEMENT = 0.98
 """Pixels on which a trained file must choose as the network that was trained."""
 
@@ -53,6 +56,7 @@ class Conversion:
         agreement: Fraction of pixels on which it chooses as its network, on `agreement_on`.
         agreements: The same in all, by class, by quadrant, and of XNNPACK with the reference kernels.
         agreement_on: The pictures of that, in words.
+        cost: What layers in float cost, in words; "" where there are none.
         warnings: What is likely to be wrong, in words.
         file: Where it was written; None if nowhere.
     """
@@ -62,6 +66,7 @@ class Conversion:
     agreement: float
     agreements: Agreement
     agreement_on: str
+    cost: str = ""
     warnings: tuple[str, ...] = ()
     file: Path | None = None
 
@@ -80,6 +85,7 @@ def convert_network(
     spec: InputSpec | None = None,
     training: Training | None = None,
     refinements: Sequence[str] | None = None,
+    float_layers: int = FLOAT_LAYERS,
     advance: Advance | None = None,
     notify: Notify = lambda line: None,
 ) -> Conversion:
@@ -93,6 +99,7 @@ def convert_network(
         spec: Another input than the card's.
         training: What a recipe that trains learns from, and how.
         refinements: Names of `edgeseg.recipes.REFINEMENTS` in their order; the recipe's if None.
+        float_layers: How many layers stay in float, where the recipe leaves some.
         advance: Called with (done, total) calibration pictures, then steps of each refinement.
         notify: Called with a line about what each refinement brought.
 
@@ -102,12 +109,13 @@ def convert_network(
     """
     spec = spec or card.input
     row = recipe_row(recipe.name)
+    begun = replace(recipe, name=row.base or recipe.name)
     network = for_converter(model, card, spec, recipe)
     tensors = [fit(image, spec) for image in pictures.calibration] if row.calibrated else []
     if row.calibrated:
         span_input_range(tensors)
-    graph = run_converter(with_output(network, recipe), recipe, spec, tensors, advance)
-    check_operators(parse_graph(graph), recipe)
+    graph = run_converter(with_output(network, recipe), begun, spec, tensors, advance)
+    check_operators(parse_graph(graph), begun)
     record = CalibrationRecord(source=pictures.source, count=len(tensors), digest=tensors_digest(tensors))
     converted = replace(
         card,
@@ -118,8 +126,8 @@ def convert_network(
         name=resized_name(card.name, (card.input.height, card.input.width), (spec.height, spec.width)),
         tools=tool_versions(),
     )
-    steps = row.refinements if refinements is None else refinements
-    if steps or row.trained:
+    steps, cost = row.refinements if refinements is None else refinements, ""
+    if steps or row.trained or row.base:
         subject = Subject(
             file=graph,
             reference=run_converter(with_output(network, recipe), Recipe(name="float32"), spec, []),
@@ -132,6 +140,9 @@ def convert_network(
         graph = subject.file
         if row.trained:
             graph = trained(graph, subject.reference, converted, pictures, training, advance or _silent, notify)
+        if row.base:
+            graph, cost = with_float_layers(graph, subject.reference, tensors, spec, float_layers)
+            notify(cost)
     choices = ChoicesOf(network, spec, pictures.unseen)
     agreement = choices.compare(attach(graph, converted), card.labels)
     converted = replace(converted, agreement=round(agreement.overall, 6), agreement_on=pictures.record)
@@ -143,6 +154,7 @@ def convert_network(
         agreement=agreement.overall,
         agreements=agreement,
         agreement_on=pictures.description,
+        cost=cost,
         warnings=doubts(model, converted, choices, pictures),
     )
 

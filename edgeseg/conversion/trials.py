@@ -15,7 +15,7 @@ from edgeseg.conversion.network import Conversion, Notify, Training, convert_net
 from edgeseg.conversion.pictures import Pictures
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ConversionError, TrainingError
-from edgeseg.recipes import REFINEMENTS, recipe_row
+from edgeseg.recipes import RECIPES, REFINEMENTS, recipe_row
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.scoring.evaluate import Evaluation, evaluate
 
@@ -28,16 +28,20 @@ class Step:
         flags: What asks `edgeseg convert` for it, besides `--int8`.
         trained: Whether it trains the weights.
         refinements: As `convert` takes them.
+        float_layers: How many layers stay in float.
     """
 
     flags: str
     trained: bool = False
     refinements: tuple[str, ...] | None = None
+    float_layers: int = 0
 
 
 STEPS = (
     Step(flags=""),
     Step(flags="--refine all", refinements=REFINEMENTS),
+    Step(flags="--mixed --float-layers 3", float_layers=3),
+    Step(flags="--mixed --float-layers 12", float_layers=12),
     Step(flags="--qat", trained=True),
 )
 """The cheapest first: a minute, minutes, an hour."""
@@ -139,7 +143,7 @@ class Job:
         """Makes step after step until one holds."""
         trials: list[Trial] = []
         for step in STEPS:
-            if step.trained and self.training is None:
+            if not self.recipe_of(step) or (step.trained and self.training is None):
                 continue
             trials.append(self.attempt(step))
             if not trials[-1].reason:
@@ -153,9 +157,18 @@ class Job:
             best=best, conversion=conversion,
         )  # fmt: skip
 
+    def recipe_of(self, step: Step) -> str:
+        """Returns a step's recipe; "" where there is none: the Edge TPU takes no float, nor do old accelerators."""
+        if step.trained:
+            return trained_twin(self.recipe.name)
+        if not step.float_layers:
+            return self.recipe.name
+        fitting = (row.name for row in RECIPES.values() if row.base == self.recipe.name)
+        return "" if self.recipe.target == "edgetpu" else next(fitting, "")
+
     def attempt(self, step: Step) -> Trial:
         """Makes and scores one step's file."""
-        name = trained_twin(self.recipe.name) if step.trained else self.recipe.name
+        name = self.recipe_of(step)
         recipe = replace(self.recipe, name=name)
         flags = " ".join([*recipe_row(self.recipe.name).flags, *([step.flags] if step.flags else [])])
         self.notify(f"{flags}: trying")
@@ -164,6 +177,7 @@ class Job:
             done = convert_network(
                 self.network, self.card, recipe, self.pictures, spec=self.spec,
                 training=self.training if step.trained else None, refinements=step.refinements,
+                float_layers=step.float_layers,
                 advance=self.advance, notify=self.notify,
             )  # fmt: skip
         except (ConversionError, TrainingError) as error:

@@ -28,7 +28,11 @@ def network_with_common_weights(much: float, spread: float = 0.0) -> Any:
     return network
 
 
-FLAGS = ["--int8", "--int8 --refine all", "--int8 --qat"]
+FLAGS = [
+    "--int8", "--int8 --refine all", "--int8 --mixed --float-layers 3", "--int8 --mixed --float-layers 12",
+    "--int8 --qat",
+]  # fmt: skip
+INTEGER_FLAGS = [flags for flags in FLAGS if "--mixed" not in flags]
 
 
 def test_the_first_that_holds_is_written_and_nothing_dearer_tried(
@@ -54,10 +58,22 @@ def test_the_first_that_holds_is_written_and_nothing_dearer_tried(
     assert card.calibration.source == "folder/train"
 
 
+def test_where_integers_do_not_hold_the_noisiest_layers_stay_in_float(meadow_folder: Path) -> None:
+    found = edgeseg.convert_within(network_with_common_weights(0, spread=300), 0.5, data=meadow_folder)
+    assert [trial.flags for trial in found.trials] == FLAGS[:3]
+    assert found.trials[0].drop > 10
+    assert found.holds
+    assert found.best.drop < 0.5
+    assert found.conversion.card.recipe.name == "int8_mixed"
+    assert found.conversion.cost.startswith("in float: logits; 100.0% of the multiply-accumulates, about ")
+    assert found.conversion.cost.endswith("the Edge TPU takes 1 of 3 operators, 2 of 2 without")
+
+
 def test_where_only_the_last_holds_it_is_chosen(meadow_folder: Path) -> None:
+    """For the Edge TPU no layer may stay in float."""
     network, options = network_with_common_weights(0, spread=300), QatOptions(epochs=6, learning_rate=0.1)
-    found = edgeseg.convert_within(network, 12, data=meadow_folder, training=options, force=True)
-    assert [trial.flags for trial in found.trials] == FLAGS
+    found = edgeseg.convert_within(network, 12, data=meadow_folder, training=options, target="edgetpu", force=True)
+    assert [trial.flags for trial in found.trials] == INTEGER_FLAGS
     assert min(trial.drop for trial in found.trials[:2]) > 12 >= found.trials[2].drop
     assert found.best is found.trials[2]
     assert found.conversion.card.recipe.name == "int8_qat"
@@ -69,12 +85,12 @@ def test_where_none_holds_the_best_is_written_and_the_drop_told(meadow_folder: P
     network_with_common_weights(400).save(tmp_path / "net.keras")
     done = cli(
         "convert", tmp_path / "net.keras", "--int8", "--max-miou-drop", 1, "--data", meadow_folder, "--epochs", 1,
-        "-o", tmp_path / "net.tflite", "--json",
+        "-o", tmp_path / "net.tflite", "--target", "edgetpu", "--json",
     )  # fmt: skip
     assert done.exit_code == 1
     assert "no recipe loses 1 points of mIoU or less on 3 pictures of folder/val" in done.stderr.splitlines()[-1]
     budget = done.json["budget"]
-    assert [trial["flags"] for trial in budget["trials"]] == FLAGS
+    assert [trial["flags"] for trial in budget["trials"]] == INTEGER_FLAGS
     assert not budget["holds"]
     assert budget["miou_drop"] == min(trial["miou_drop"] for trial in budget["trials"]) > 1
     assert f"loses {budget['miou_drop']:.2f} and is written" in done.stderr
@@ -108,7 +124,7 @@ def test_without_training_pictures_no_training_is_tried(
         edgeseg.convert_within(colour_network(), 0.5, data=tmp_path, notify=lines.append)
     assert "no training is tried: " in lines[0]
     network, pictures = network_with_common_weights(400), [image for image, _ in meadow[0]]
-    found = edgeseg.convert_within(network, 1, data=tmp_path, calibration=pictures)
+    found = edgeseg.convert_within(network, 1, data=tmp_path, calibration=pictures, target="edgetpu")
     assert [trial.flags for trial in found.trials] == FLAGS[:2]
     assert not found.holds
 
@@ -117,7 +133,9 @@ def test_contradictions_are_told_before_any_work(meadow_folder: Path, tmp_path: 
     words = ("convert", "net.keras", "--max-miou-drop", 1, "--data", meadow_folder)
     assert "--qat with --max-miou-drop: what is tried follows" in cli(*words, "--int8", "--qat").error
     assert "--refine with --max-miou-drop" in cli(*words, "--int8", "--refine", "all").error
-    assert "--max-miou-drop with float16: it chooses among integer files" in cli(*words, "--float16").error
+    assert "--mixed with --max-miou-drop" in cli(*words, "--int8", "--mixed").error
+    assert "--float-layers with --max-miou-drop" in cli(*words, "--int8", "--float-layers", 2).error
+    assert "--max-miou-drop with float16: it chooses among int8 files" in cli(*words, "--float16").error
     with pytest.raises(UsageError, match="-1 points of mIoU to lose: expected 0 to 100"):
         edgeseg.convert_within(colour_network(), -1, data=meadow_folder)
     with pytest.raises(DataError, match="no such folder"):

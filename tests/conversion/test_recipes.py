@@ -37,6 +37,7 @@ def test_no_other_module_knows_a_recipe_by_its_name() -> None:
     [
         ([], "int8_ptq"), (["--int8"], "int8_ptq"), (["--int8", "--qat"], "int8_qat"), (["--qat"], "int8_qat"),
         (["--int8", "--per-tensor"], "int8_ptq_per_tensor"), (["--per-tensor", "--qat"], "int8_qat_per_tensor"),
+        (["--int8", "--mixed"], "int8_mixed"),
         (["--float16"], "float16"), (["--int8-weights"], "int8_weights"), (["--float32"], "float32"),
     ],
 )  # fmt: skip
