@@ -133,7 +133,8 @@ def explained(report: Report, dataset: Dataset, advance: Callable[[str, int, int
             console.print(notes[-1], soft_wrap=True, markup=False)
             continue
         layers = tuple(layer.record for layer in found.layers)
-        added.append(Explained(model=result.model, told=found.told, layers=layers))
+        told = replace(found, source=f"{dataset.name} {dataset.split}").told
+        added.append(Explained(model=result.model, told=told, layers=layers))
     return replace(report, explained=tuple(added), notes=tuple(notes))
 
 

@@ -126,6 +126,7 @@ class _Surgery:
             elif not all(reader in weights for reader in following):
                 new.append(self._border(_QUANTIZE, self._floats[target], target))
         self._graph.operators = new
+        self._empty_unread()
         builder = flatbuffers.Builder(1024)
         builder.Finish(self._model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
@@ -158,6 +159,15 @@ class _Surgery:
         op.opcodeIndex = known[0] if known else len(codes) - 1
         op.inputs, op.outputs = [source], [target]
         return op
+
+    def _empty_unread(self) -> None:
+        """Leaves the content of tensors that no operator reads any more out of the file: the integer kernels."""
+        read = {int(tensor) for op in self._graph.operators for tensor in op.inputs if tensor >= 0}
+        kept = {self._graph.tensors[tensor].buffer for tensor in read}
+        kept |= {int(entry.buffer) for entry in self._model.metadata or []}
+        for number, buffer in enumerate(self._model.buffers):
+            if number not in kept:
+                buffer.data = None
 
     def _give(self, tensor: int) -> None:
         """Lets the float twin of an output leave the file in its place."""

@@ -71,6 +71,7 @@ def test_all_layers_in_float_leave_only_the_roundings_in_between(files: Any) -> 
     assert ops.count("DEQUANTIZE") == 2  # the picture, and the sum, which stays integer
     graph = parse_graph(content).main
     assert graph.tensors[graph.outputs[0]].dtype == "float32"
+    assert not any(tensor.is_constant and tensor.dtype == "int8" for tensor in graph.tensors)
 
 
 def test_layers_inside_keep_the_output_what_it_was(files: Any) -> None:
