@@ -123,7 +123,7 @@ def parse_loss(name: str) -> tuple[tuple[float, str], ...]:
 
 def upsample_to(logits: Any, labels: Any) -> Any:
     """Resizes logits (B, h, w, C) bilinearly, half-pixel centres, to the size of labels (B, H, W)."""
-    size = tuple(ops.shape(labels)[1:3])
+    size = tuple(ops.shape(labels)[1:])
     if tuple(ops.shape(logits)[1:3]) == size:
         return logits
     return ops.image.resize(logits, size, interpolation="bilinear", data_format="channels_last")
@@ -184,8 +184,7 @@ def dice(pixels: Pixels, weighting: DiceWeights) -> Any:
     if weighting == "uniform":
         score = 2.0 * overlap / (_total(ops.square(predicted)) + safe_size)
         return _ratio(ops.sum(weight * (1.0 - score)), ops.sum(weight))
-    share = safe_size / ops.sum(safe_size)  # of about 1 the squares fit into float32; the factor cancels
-    weight = weight / ops.square(share)
+    weight = weight / ops.square(safe_size)
     union = ops.sum(weight * (_total(predicted) + true_size))
     return _ratio(union - 2.0 * ops.sum(weight * overlap), union)
 

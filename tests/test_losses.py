@@ -231,6 +231,16 @@ def test_compiled_and_of_unknown_batch(jit):
     assert float(compiled(labels, logits)) == pytest.approx(float(loss(labels, logits)), rel=1e-6)
 
 
+@pytest.mark.parametrize("batches", [(None, 2), (2, None)])
+def test_a_batch_that_only_one_side_knows(batches):
+    rng = np.random.default_rng(10)
+    labels, logits = some_labels("all classes", rng), rng.normal(size=(2, 5, 4, CLASSES)).astype(np.float32)
+    loss = make_loss("ce", num_classes=CLASSES)
+    shapes = [tf.TensorSpec((batches[0], 5, 4), tf.uint8), tf.TensorSpec((batches[1], 5, 4, CLASSES), tf.float32)]
+    compiled = tf.function(loss, input_signature=shapes)
+    assert float(compiled(labels, logits)) == pytest.approx(float(loss(labels, logits)), rel=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_logits_are_summed_in_float32(dtype):
     labels = np.zeros((1, 300, 300), np.uint8)  # 90,000 pixels: a float16 sum would overflow
@@ -307,7 +317,7 @@ def test_logits_of_another_class_count():
 )
 def test_tensors_of_other_shapes_or_types(labels, logits, message):
     with pytest.raises(DataError, match=message):
-        make_loss("ce", num_classes=CLASSES)(labels, logits)
+        make_loss("ce", num_classes=CLASSES)(labels, tf.constant(logits))
 
 
 @pytest.mark.parametrize("name", ["ce", "focal", "dice"])

@@ -276,7 +276,8 @@ def test_a_source_that_is_lost_again_before_its_first_frame_is_one_loss(monkeypa
     assert all(source.closed for source in lost)
 
 
-def test_a_stuck_thread_that_comes_back_after_it_was_given_up_hands_nothing_on(monkeypatch):
+@pytest.mark.parametrize("late", ["a frame", "the end"])
+def test_a_stuck_thread_that_comes_back_after_it_was_given_up_hands_nothing_on(monkeypatch, late):
     clock = [100.0]
     monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
@@ -284,7 +285,7 @@ def test_a_stuck_thread_that_comes_back_after_it_was_given_up_hands_nothing_on(m
         def read(self, into):
             reading.set()
             assert self.released.wait(10)
-            return self.frame, clock[0]
+            return (self.frame, clock[0]) if late == "a frame" else None
 
     reading, stuck, fresh = threading.Event(), Stuck(FRAMES[0]), FakeCamera(FRAMES[1], count=2, then="hang", fps=1000)
     run = Run(stuck, [fresh])
@@ -318,6 +319,20 @@ def test_a_source_that_was_opened_again_has_as_long_to_its_first_frame(monkeypat
         run.capture.watch()
         assert len(started) == begun
     camera.release()
+
+
+def test_so_has_one_that_was_opened_again_after_an_error(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    again = FakeCamera(FRAMES[0], count=0, then="hang")
+    run = Run(Broken(FRAMES[:1], SourceError("unplugged"), live=True), [again])
+    until(lambda: len(run.taken) == 3)  # a frame, the error, and the first of the source that is back
+    for later, threads in ((9.9, 1), (0.2, 2)):
+        clock[0] += later
+        run.capture.watch()
+        assert len(run.capture._threads) == threads
+    again.release()
+    assert run.capture.stop(10)
 
 
 def test_reads_that_return_late_are_no_stuck_ones(monkeypatch):

@@ -48,7 +48,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "edgeseg/card.py": ("tests/test_card.py", "tests/test_card_file.py"),
     "edgeseg/card_file.py": ("tests/test_card_file.py",),
     "edgeseg/card_json.py": ("tests/test_card.py", "tests/test_card_file.py"),
-    "edgeseg/runtime/segmenter.py": ("tests/runtime/test_segmenter.py",),
+    "edgeseg/runtime/segmenter.py": ("tests/runtime/test_segmenter.py", "tests/test_entries.py"),
     "edgeseg/live/packet.py": ("tests/live/test_packet.py",),
     "edgeseg/live/capture.py": ("tests/live/test_capture.py",),
 }
@@ -109,6 +109,7 @@ class Collected(KillersFirst):
         space = vars(sys.modules[self.workspace.name])
         functions = [f for f in gc.get_objects() if isinstance(f, FunctionType) and f.__globals__ is space]
         before = self.workspace.compiled(self.workspace.source)
+        assert forked(partial(self.run, session, functions, {}), self.seconds), "the module as it is fails here"
         for number, mutant in enumerate(self.found):
             changed = changed_functions(before, self.workspace.compiled(mutant.source))
             if changed is not None:

@@ -119,6 +119,23 @@ def test_letterbox_returns_only_what_the_frame_covers():
         assert (segmenter.segment(square, sharp=sharp) == 2).all()
 
 
+def test_a_tall_frame_in_a_letterbox_is_covered_prepared_and_loaded_alike():
+    segmenter = Segmenter(attach(colour_model(), card()), preprocessing=Preprocessing(resize="letterbox"))
+    tall, staged = picture(np.full((64, 32), 2)), segmenter.staging()
+    assert segmenter.coarse_label_map(tall).shape == (32, 16)
+    segmenter.prepare(picture(QUARTERS))
+    segmenter.stage(tall, staged)
+    segmenter.load(staged, (64, 32))
+    segmenter.invoke()
+    assert segmenter.label_map().shape == (32, 16)
+
+
+def test_a_call_gives_the_label_map_with_its_classes():
+    result = Segmenter(attach(colour_model(), card()))(picture(QUARTERS))
+    np.testing.assert_array_equal(result.label_map, QUARTERS)
+    assert result.labels.names == CLASSES
+
+
 def test_without_a_card_what_is_inferred_is_told():
     segmenter = Segmenter(colour_model())
     assert segmenter.input == InputSpec(height=32, width=48, mean=128.0, std=128.0)
