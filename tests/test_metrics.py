@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgeseg.errors import DataError, UsageError
-from edgeseg.metrics import boundary_f, class_dice, class_iou, confusion_matrix, miou, pixel_accuracy
+from edgeseg.metrics import CalibrationError, boundary_f, class_dice, class_iou, confusion_matrix, miou, pixel_accuracy
 
 # One pixel of class 0 is taken for class 1; the last pixel is ignored.
 TRUTH = np.array([[0, 0], [1, 255]], np.uint8)
@@ -165,3 +165,25 @@ def test_the_tolerance_is_two_pixels_if_not_given() -> None:
 def test_a_boundary_needs_flat_maps() -> None:
     with pytest.raises(UsageError, match="expected \\(height, width\\)"):
         boundary_f(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 2), np.uint8), 1)
+
+
+def test_the_calibration_error_of_five_pixels_in_four_bins() -> None:
+    """Of two pictures; bins are open below: 0.5 is in the second. A softmax may round to more than 1."""
+    error = CalibrationError(bins=4, ignore_index=9)
+    assert math.isnan(error.value)
+    error.add(np.array([[[0.2] * 5, [0.5, 0.5, 0, 0, 0]]], np.float32), np.array([[3, 0]]))  # wrong, right
+    second = [[0.4, 0.3, 0.3, 0, 0], [0.75, 0.25, 0, 0, 0], [1.0000001, 0, 0, 0, 0], [0.3, 0.7, 0, 0, 0]]
+    error.add(np.array([second], np.float32), np.array([[1, 0, 1, 9]]))  # wrong, right, wrong, ignored
+    assert error.value == pytest.approx((0.2 + (1 - 0.5 - 0.4) + (1 - 0.75) + 1) / 5, abs=1e-6)
+
+
+def test_the_calibration_error_has_fifteen_bins_and_passes_over_255() -> None:
+    error = CalibrationError()
+    error.add(np.array([[[0.5, 0.5], [0.47, 0.53], [0.9, 0.1]]]), np.array([[0, 0, 255]]))  # right, wrong, ignored
+    assert error.value == pytest.approx(abs(1 - 0.5 - 0.53) / 2)  # both in the eighth bin
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 2), (4, 6)])
+def test_a_calibration_error_needs_probabilities_of_each_pixel(shape) -> None:
+    with pytest.raises(DataError, match=r"truth \(4, 6\): expected \(H, W, classes\), \(H, W\)"):
+        CalibrationError().add(np.zeros(shape), np.zeros((4, 6), np.uint8))
