@@ -22,6 +22,8 @@ AXES = {"architectures": "arch", "backbones": "backbone", "sizes": "size", "loss
 """What a plan lists, and the option of `edgeseg train` that each is."""
 _DEFAULTS: dict[str, list[Value]] = {"sizes": ["240x320"], "losses": ["ce"], "seeds": [0]}
 _KEYS = ("data", *AXES, "recipes", "train", "convert", "bench", "asha")
+_SHARED = ("epochs", "val_split", "layout")
+"""What must be the same for trainings that are compared."""
 _ALWAYS_NAMED = ("arch", "backbone", "size")
 
 Among = Literal["network", "all"]
@@ -192,8 +194,9 @@ def _train(given: Any, where: str) -> dict[str, tuple[Value, ...]]:
         if key not in TRAIN:
             raise UsageError(f"{where}: train: {unknown_name('option', str(key), TRAIN)}")
         axes[key] = _values(TRAIN[key], value, f"{where}: train: {key}")
-    if len(axes["epochs"]) > 1:
-        raise UsageError(f"{where}: train: epochs: expected one number, the same for all trainings")
+    for key in _SHARED:
+        if len(axes.get(key, ())) > 1:
+            raise UsageError(f"{where}: train: {key}: expected one value, the same for all trainings")
     return axes
 
 

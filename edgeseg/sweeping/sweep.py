@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from edgeseg.errors import OutputError, TrainingError, UsageError
-from edgeseg.files import ensure_folder, write_json
+from edgeseg.files import check_apart, ensure_folder, write_json
 from edgeseg.host import usable_cores
 from edgeseg.report.results import Report
 from edgeseg.report.write import write_report
@@ -70,6 +70,7 @@ def sweep(
     """
     wanted = checked(read_plan(plan))
     folder = Folder(path=Path(out))
+    check_apart([("the sweep", folder.path)], [("the data set", Path(wanted.data))])
     resources = share(len(wanted.runs), parallel=parallel, threads=threads, gpus=gpus, address=address)
     named = folder.path / PLAN_FILE if isinstance(plan, Mapping) else plan
     with claimed(folder, wanted):

@@ -22,7 +22,7 @@ from edgeseg.sweeping.commands import Folder
 from edgeseg.sweeping.plan import make_plan
 from edgeseg.sweeping.progress import RunProgress
 from edgeseg.sweeping.results import choose_runs, over_seeds
-from edgeseg.sweeping.sweep import claimed, share
+from edgeseg.sweeping.sweep import claimed, share, sweep
 from edgeseg.sweeping.trials import read_score, score_record
 
 PLAN = make_plan(
@@ -128,6 +128,13 @@ def test_a_folder_keeps_to_its_plan(tmp_path: Path) -> None:
     expected = "train epochs 9 then, 12 now; .*asha grace none then, 1 now.*name another folder with --out"
     with pytest.raises(UsageError, match=expected), claimed(folder, other):
         pass
+
+
+def test_a_sweep_is_not_written_into_its_data(meadow_folder: Path) -> None:
+    plan = {"data": str(meadow_folder), "architectures": ["fcn32s"], "backbones": ["resnet18_0.1"]}
+    with pytest.raises(OutputError, match=r"cannot write the sweep to .*: that is the data set"):
+        sweep({**plan, "sizes": ["64x96"]}, meadow_folder)
+    assert not (meadow_folder / "plan.json").exists()
 
 
 def test_a_folder_takes_one_sweep_at_a_time(tmp_path: Path) -> None:
