@@ -117,16 +117,20 @@ def test_a_sweep_that_is_killed_while_it_trains_and_while_it_converts_ends_in_on
 
 
 @pytest.mark.slow
-def test_a_failed_training_is_told_and_the_others_are_compared(
+def test_a_training_that_falls_behind_is_stopped_and_one_that_fails_is_told(
     cli_process: Any, meadow_folder: Path, tmp_path: Path
 ) -> None:
     plan = write_plan(
         tmp_path / "plan.json", meadow_folder, architectures=["fcn32s"], recipes=["float32"], seeds=[0],
-        train={"epochs": 4, "batch": 2, "lr": [1e-3, 1e30]}, asha={"grace": 1, "reduction": 2},
+        train={"epochs": 12, "batch": 2, "lr": [5e-3, 1e-7, 1e30]}, asha={"grace": 8, "reduction": 2},
     )  # fmt: skip
-    done = cli_process("sweep", plan, "--out", tmp_path / "out", timeout_s=PATIENCE_S)
+    words = ("sweep", plan, "--out", tmp_path / "out", "--parallel", "1")
+    done = cli_process(*words, timeout_s=PATIENCE_S)
     assert done.exit_code == 1
     assert "fcn32s_resnet18_0.1_64x96_lr1e+30 failed: the loss became nan" in done.stderr.splitlines()[-1]
     report = read_json(tmp_path / "out/report.json", "the report")
-    assert [result["model"] for result in report["results"]] == ["fcn32s_resnet18_0.1_64x96_lr0.001_float32"]
+    whole, behind = report["results"]
+    assert (whole["model"], whole["remark"]) == ("fcn32s_resnet18_0.1_64x96_lr0.005_float32", "")
+    assert behind["remark"] == "stopped after 8 of 12 epochs, as others were better"
+    assert behind["miou"] < whole["miou"]
     assert "the loss became nan" in report["notes"][0]
