@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -35,26 +34,28 @@ Advance = Callable[[int, int], None]
 def run_converter(
     network: Any, recipe: Recipe, spec: InputSpec, tensors: Sequence[Uint8], advance: Advance | None = None
 ) -> bytes:
-    """Runs TensorFlow's converter with nothing of its log on the screen.
+    """Runs TensorFlow's converter, with its log off the screen where the program asked for that.
 
     Raises:
         ConversionError: It failed; the message is its last error.
     """
-    with (
-        captured_output() as log,
-        contextlib.redirect_stdout(io.StringIO()),
-        warnings.catch_warnings(),
-    ):
+    with captured_output() as log, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([_traced(network)])
+            function = _traced(network)
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([function], function)
             _configure(converter, recipe, spec, tensors, advance)
             content = _with_signature(converter.convert(), network)
         except Exception as error:  # the converter raises whatever its C++ parts raise
-            lines = str(error).strip().splitlines()
-            reason = telling(log()) or (lines[-1] if lines else type(error).__name__)
+            reason = _reason(str(error), log()) or type(error).__name__
             raise ConversionError(f"TensorFlow's converter failed on {network.name}: {reason}") from error
     return content
+
+
+def _reason(message: str, log: str) -> str:
+    """Says in a line why the converter failed: which operations TFLite lacks, else its last error."""
+    lacking = re.search(r"(?:TF Select|Custom) ops: (.+)", f"{message}\n{log}")
+    return f"TFLite has no operator for {lacking[1].strip()}" if lacking else telling(log) or telling(message)
 
 
 def _traced(network: Any) -> Any:

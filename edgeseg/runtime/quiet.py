@@ -20,7 +20,7 @@ _asked = False
 
 
 def keep_logs_off_the_screen(wanted: bool = True) -> None:
-    """Lets `captured_stderr` redirect from now on, or no more. For the program to decide, not for a library."""
+    """Lets this module redirect from now on, or no more. For the program to decide, not for a library."""
     global _asked
     _asked = wanted
 
@@ -43,11 +43,14 @@ def captured_stderr() -> Iterator[Callable[[], str]]:
 
 @contextlib.contextmanager
 def captured_output() -> Iterator[Callable[[], str]]:
-    """Takes in file descriptors 1 and 2, asked or not; what this program's own Python code says on stderr still shows.
+    """Takes in file descriptors 1 and 2 likewise; what this program's own Python code says on stderr still shows.
 
     Yields:
-        A function that returns the text captured so far.
+        A function that returns the text captured so far; "" where nothing is.
     """
+    if not _asked:
+        yield str
+        return
     with _redirecting:
         yield from _captured_output()
 

@@ -121,6 +121,21 @@ def test_a_float_operator_left_in_an_int8_file_is_refused_by_name(small_card: Mo
         converted(keras.Model(image, wavy), foreign, Recipe(name="int8_ptq"), [meadow[0].load(0)[0]])
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_operation_that_tflite_lacks_is_refused_by_name(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the converter's log is not taken in."""
+    import keras
+
+    from edgeseg.card import InputSpec
+    from edgeseg.conversion.converter import run_converter
+
+    monkeypatch.setattr("edgeseg.runtime.quiet._asked", asked)
+    image = keras.Input((8, 8, 3), batch_size=1)
+    network = keras.Model(image, keras.layers.Lambda(lambda x: keras.ops.qr(x)[0])(image), name="odd")
+    with pytest.raises(ConversionError, match=r"converter failed on odd: TFLite has no operator for Qr$"):
+        run_converter(network, Recipe(name="float32"), InputSpec(height=8, width=8), [])
+
+
 def test_a_network_made_elsewhere_is_converted_as_it_stands(small_card: ModelCard, meadow: Meadow) -> None:
     import keras
 

@@ -1,4 +1,4 @@
-"""Redirecting the process's stderr: only where the program asked for it, and by one thread at a time."""
+"""Redirecting the process's output: only where the program asked for it, and by one thread at a time."""
 
 import os
 import threading
@@ -47,8 +47,22 @@ def test_unasked_opening_a_network_leaves_stderr_alone(unasked, monkeypatch):
     assert redirections == []
 
 
-def test_unasked_lines_show_and_the_text_is_empty(unasked, capfd):
-    with captured_stderr() as text:
+def test_unasked_converting_leaves_both_alone(unasked, monkeypatch):
+    tf_keras = pytest.importorskip("tf_keras")
+    from edgeseg.card import InputSpec, Recipe
+    from edgeseg.conversion.converter import run_converter
+
+    image = tf_keras.Input((8, 8, 3), batch_size=1)
+    network = tf_keras.Model(image, tf_keras.layers.Conv2D(2, 1)(image))
+    redirections = []
+    monkeypatch.setattr(os, "dup2", lambda *descriptors: redirections.append(descriptors))
+    assert run_converter(network, Recipe(name="float32"), InputSpec(height=8, width=8), [])
+    assert redirections == []
+
+
+@pytest.mark.parametrize("capture", [captured_stderr, captured_output])
+def test_unasked_lines_show_and_the_text_is_empty(unasked, capfd, capture):
+    with capture() as text:
         say("seen")
         assert text() == ""
     assert capfd.readouterr().err == "seen\n"
