@@ -1,8 +1,8 @@
 """Measures how fast pictures are fed to training: `python benchmarks/picture_feed.py --data DIR [--size 240x320]`.
 
-Three ways take turns, a stretch of batches each, so that a machine that gets busier slows all of them: pictures in
+The ways take turns, a stretch of batches each, so that a machine that gets busier slows all of them: pictures in
 memory, pictures read from disk as they are needed, and, where the `grain` package is installed, Grain's pipeline of
-threads over the same pictures on disk. Prints pictures a second and the median of the paired ratios to pictures in
+threads over both. Prints pictures a second and the median of the paired ratios to pictures in
 memory: for the feed alone, and with a network that trains on it.
 """
 
@@ -98,9 +98,10 @@ def main() -> None:
     kept = list(dataset)
     memory, disk = (Batches(samples, spec, (height, width), options) for samples in (kept, dataset))
     feeds: dict[str, Feed] = {"in memory": memory.epoch, "from disk": disk.epoch}
-    other = grain_feed(disk, len(dataset), given.batch)
-    if other:
-        feeds["Grain, from disk"] = other
+    for way, batches in (("Grain, in memory", memory), ("Grain, from disk", disk)):
+        other = grain_feed(batches, len(dataset), given.batch)
+        if other:
+            feeds[way] = other
     steps = min(40, memory.steps - 2)
     compare("feed alone", feeds, given.batch, steps, given.rounds, lambda batch: None)
     card = ModelCard(

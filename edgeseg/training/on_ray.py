@@ -221,7 +221,8 @@ def _running(workers: int, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as nice as a training in one process, not 15
     place: dict[str, Any] = {"address": address}
     if address is None:
         place = {"address": "local", "num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}

@@ -13,11 +13,13 @@ from edgeseg.data.oddities import Counts, count_ids, oddities, shared_pictures
 from edgeseg.host import free_memory_bytes
 from edgeseg.threads import THREADS, made_ahead
 from edgeseg.training.batches import Sample, Samples
+from edgeseg.training.group import this_group
 
 _LOG = logging.getLogger(__name__)
 
 IN_MEMORY_SHARE = 0.25
-"""Share of the free memory that a set's pictures may take; those of a larger set are read as they are needed."""
+"""Share of the free memory that a set's pictures may take, in all processes that train together; those of a larger set
+are read as they are needed."""
 _MEASURED = 16
 """Pictures, evenly spread, from which a set's size is reckoned."""
 
@@ -100,7 +102,7 @@ def fits_in_memory(dataset: Dataset, more: int = 0) -> bool:
     some = np.linspace(0, len(dataset) - 1, min(_MEASURED, len(dataset))).round().astype(int)
     each = np.mean([sum(array.nbytes for array in dataset.load(int(index))) for index in some])
     count, free = len(dataset) + more, free_memory_bytes()
-    if count * each <= IN_MEMORY_SHARE * free:
+    if count * each * this_group().count <= IN_MEMORY_SHARE * free:
         return True
     _LOG.info(
         "%d pictures would take %.1f GB of the %.1f GB of memory that are free: each is read when it is needed",
