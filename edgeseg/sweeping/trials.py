@@ -69,7 +69,7 @@ def make_file(plan: Plan, folder: Folder, run: Run, recipe: str) -> None:
     if not file.exists():
         arguments = convert_arguments(plan.convert, recipe)
         if recipe_row(recipe).trained:
-            arguments |= {"data": plan.data, "resume": Path(f"{file}.qat.npz").exists()}
+            arguments |= {"data": plan.data, "resume": Path(f"{file}.qat", CHECKPOINT_FILE).exists()}
         convert(str(folder.network(run)), recipe, out=file, notify=logging.getLogger("edgeseg").info, **arguments)
     if not folder.score(run, recipe).exists():
         found = evaluate(Segmenter(file, threads=int(os.environ.get(THREADS, "1"))), validation_set(plan, run))

@@ -149,9 +149,9 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_command_of_a_training_is_the_call_that_the_sweep_makes(options: dict[str, Any], called: Any) -> None:
     assert {*EVERY_OPTION, "init_from", "arch", "backbone", "size", "loss", "seed"} == set(TRAIN)
     run = plan_of(train=options, seeds=[4], losses=["ce+dice"]).runs[0]
-    positional, named = called("edgeseg.training.train.train", train_command(plan_of(), Folder(path=Path("o")), run))
+    _, named = called("edgeseg.training.train.train", train_command(plan_of(), Folder(path=Path("o")), run))
     arguments = train_arguments(run.settings)
-    assert positional == (Path("meadow"), Path("o/runs") / run.name)
+    assert (named["data"], named["out"]) == (Path("meadow"), Path("o/runs") / run.name)
     assert {name: named[name] for name in arguments} == arguments
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from edgeseg.cli.sweep_text import counts, ended_line, table
 from edgeseg.errors import UsageError
 from edgeseg.files import write_json
+from edgeseg.sweeping import progress
 from edgeseg.sweeping.commands import Folder
 from edgeseg.sweeping.plan import Plan, make_plan
 from edgeseg.sweeping.progress import RunProgress, SweepProgress, history_of, progress_of
@@ -64,9 +65,9 @@ def test_a_training_is_done_when_its_patience_ends(plan: Plan, tmp_path: Path, m
     impatient = replace(plan, axes={**plan.axes, "epochs": (30,), "patience": (2,)}).runs[0]
     scores = [0.5, 0.4, 0.3]
     history = tuple(Epoch(epoch=n, loss=1.0, val_miou=miou) for n, miou in enumerate(scores, 1))
-    monkeypatch.setattr("edgeseg.sweeping.progress.history_of", lambda *_: history)
+    monkeypatch.setattr(progress, "history_of", lambda *_: history)
     assert progress_of(Folder(path=tmp_path), impatient).state == "done"
-    monkeypatch.setattr("edgeseg.sweeping.progress.history_of", lambda *_: history[:2])
+    monkeypatch.setattr(progress, "history_of", lambda *_: history[:2])
     assert progress_of(Folder(path=tmp_path), impatient).state == "waiting"
 
 
