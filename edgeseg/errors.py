@@ -28,7 +28,7 @@ MOST_SAID = 2000
 """Characters of a message."""
 MOST_QUOTED = 60
 """Characters of what `quoted` quotes."""
-_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class EdgesegError(Exception):
@@ -107,7 +107,7 @@ def printable(text: str, most: int) -> str:
 def _shown(character: str) -> str:
     if character.isspace():
         return " "
-    return "\ufffd" if unicodedata.category(character) in _STEERING else character
+    return "\ufffd" if unicodedata.category(character) in _CONTROLS else character
 
 
 def quoted(value: object) -> str:
