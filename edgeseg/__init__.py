@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from edgeseg.architectures.architecture import Architecture, NetworkForm
     from edgeseg.architectures.backbones.backbone import Backbone
-    from edgeseg.architectures.backbones.features import Features
+    from edgeseg.architectures.backbones.features import Features, Strides
     from edgeseg.architectures.backbones.registry import build_backbone, list_backbones
     from edgeseg.architectures.build import build
     from edgeseg.architectures.network import NetworkSpec
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "edgeseg.architectures.architecture": ("Architecture", "NetworkForm"),
     "edgeseg.architectures.backbones.backbone": ("Backbone",),
-    "edgeseg.architectures.backbones.features": ("Features",),
+    "edgeseg.architectures.backbones.features": ("Features", "Strides"),
     "edgeseg.architectures.backbones.registry": ("build_backbone", "list_backbones"),
     "edgeseg.architectures.build": ("build",),
     "edgeseg.architectures.network": ("NetworkSpec",),
@@ -159,6 +159,7 @@ __all__ = [
     "Segmenter",
     "SourceError",
     "SourceOptions",
+    "Strides",
     "Survey",
     "SurveyOptions",
     "TrainingError",
