@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg.cli.output import console
 from edgeseg.cli.quiet import quiet_keras
-from edgeseg.errors import UsageError
+from edgeseg.errors import LostProcessError, UsageError
 
 if TYPE_CHECKING:
     from edgeseg.card import ModelCard
@@ -68,7 +68,11 @@ def run_training(
 
     report = each(shown.report, *reports)
     if workers == 1:
-        return train(**call, report=report, reading=shown.reading)
+        try:
+            return train(**call, report=report, reading=shown.reading)
+        except LostProcessError as error:
+            print("edgeseg:", error, file=sys.stderr, flush=True)
+            os._exit(1)  # an orderly end would wait for the one that is gone, a minute, and abort
     from edgeseg.training.on_ray import train_on_ray
 
     return train_on_ray(call, workers, address, report, shown.reading)

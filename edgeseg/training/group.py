@@ -116,8 +116,8 @@ def spread(batch_size: int) -> Iterator[None]:
     with parallel.scope():
         try:
             yield
-        except failure as error:
-            if group.count == 1:
+        except (failure, ValueError) as error:  # Gloo's come as a ValueError
+            if group.count == 1 or not (isinstance(error, failure) or "Gloo" in str(error)):
                 raise
             raise LostProcessError(
                 "another process of this training has ended: start all of them again with --resume"

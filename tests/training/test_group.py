@@ -149,6 +149,36 @@ def test_two_processes_of_a_batch_job_learn_what_one_does(
 
 @pytest.mark.slow
 @needs_jax
+def test_a_lost_process_of_a_batch_job_ends_the_others_in_one_line(meadow_folder: Path, tmp_path: Path) -> None:
+    job = {
+        "SLURM_JOB_ID": str(os.getpid() + 1), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_TASKS": "2",
+    }  # fmt: skip
+    out = tmp_path / "run"
+    processes = [
+        subprocess.Popen(
+            command(meadow_folder, out, "--epochs", 500),
+            env=environment(**job, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    deadline = time.monotonic() + 600
+    while not (out / CHECKPOINT_FILE).exists() and processes[0].poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes[1].kill()
+    _, errors = processes[0].communicate(timeout=300)
+    processes[1].communicate()
+    assert processes[0].returncode == 1, errors
+    assert errors.splitlines()[-1] == (
+        "edgeseg: another process of this training has ended: start all of them again with --resume"
+    )
+    assert "Traceback" not in errors
+    assert read_facts(out / CHECKPOINT_FILE)["history"]
+
+
+@pytest.mark.slow
+@needs_jax
 @needs_ray
 def test_workers_of_ray_learn_what_one_process_does_although_one_is_killed(
     alone: list[float], meadow_folder: Path, tmp_path: Path
