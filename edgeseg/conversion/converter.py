@@ -16,6 +16,7 @@ from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec, Recipe
 from edgeseg.conversion.ptq import representative
 from edgeseg.errors import ConversionError
+from edgeseg.host import usable_cores
 from edgeseg.recipes import recipe_row
 from edgeseg.runtime.protocol import OpenOptions
 from edgeseg.runtime.quiet import captured_output, telling
@@ -132,7 +133,7 @@ def _configure(
 
 def run_file(content: bytes, inputs: Sequence[npt.NDArray[Any]]) -> Iterator[list[npt.NDArray[Any]]]:
     """Runs a `.tflite` file on inputs of its own type without the batch; yields copies of its outputs for each."""
-    network = open_network(content, OpenOptions(threads=len(os.sched_getaffinity(0)), proven=True))
+    network = open_network(content, OpenOptions(threads=usable_cores(), proven=True))
     for picture in inputs:
         network.view(network.inputs[0])[:] = picture[None]
         network.invoke()

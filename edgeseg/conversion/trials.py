@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from edgeseg.conversion.network import Conversion, Notify, Training, convert_net
 from edgeseg.conversion.pictures import Pictures
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ConversionError, TrainingError
+from edgeseg.host import usable_cores
 from edgeseg.recipes import RECIPES, REFINEMENTS, recipe_row
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.scoring.evaluate import Evaluation, evaluate
@@ -98,7 +98,8 @@ class Budgeted:
 
 def trained_twin(recipe: str) -> str:
     """Returns the recipe that trains what another one only calibrates."""
-    return recipe.replace("_ptq", "_qat")
+    row = recipe_row(recipe)
+    return next(r.name for r in RECIPES.values() if r.trained and r.per_tensor == row.per_tensor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +190,7 @@ class Job:
 
     def scored(self, trial: Trial, done: Conversion) -> Trial:
         """Scores a file, writes that into its card, and says whether it holds."""
-        segmenter = Segmenter(done.content, threads=len(os.sched_getaffinity(0)))
+        segmenter = Segmenter(done.content, threads=usable_cores())
         score = evaluate(segmenter, self.val_set, advance=self.advance)
         content = attach(done.content, replace(done.card, scores=(score.score,)))
         drop = 100 * (self.miou - score.miou)

@@ -22,6 +22,7 @@ from edgeseg.data.class_tables import LABELS_FILE
 from edgeseg.data.folder import labels_json
 from edgeseg.errors import DataError, OutputError, quoted
 from edgeseg.files import ensure_folder, read_json, replacing, write_json
+from edgeseg.host import usable_cores
 from edgeseg.image import read_image, read_label_map, write_image
 from edgeseg.synth import aerial
 
@@ -199,7 +200,7 @@ def _shoot(task: tuple[aerial.Shot, int, int]) -> Uint8:
 
 def _spread(work: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None) -> Iterator[Result]:
     """Maps `work` over `tasks` in order, over processes; on an error or Ctrl-C what has not begun is dropped."""
-    workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(tasks) // _CHUNK))
+    workers = min(workers or usable_cores(), max(1, len(tasks) // _CHUNK))
     if workers == 1:
         yield from map(work, tasks)
         return

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.data
 
-from edgeseg.errors import DataError, EdgesegError, UsageError
+from edgeseg.cluster import ray_running
+from edgeseg.errors import DataError, EdgesegError
 from edgeseg.files import json_text
-from edgeseg.runtime.quiet import captured_stderr
 from edgeseg.surveying.job import Job, Surveyor
 from edgeseg.surveying.picture import Picture
 from edgeseg.surveying.records import PictureRecord
 
 _BLOCKS_PER_WORKER = 64
 """So many parts of the list of pictures for each worker: with few, one is left with much when the others are done."""
-_STORE = 128 << 20  # bytes: only names and records travel
 
 
 def survey_each(
@@ -41,7 +38,9 @@ def survey_each(
         UsageError: No cluster answers at the address.
     """
     rows = [{"index": index, "path": str(p.path), "name": p.name} for index, p in pictures.items()]
-    with _running(workers, address):
+    with ray_running(workers * (job.threads or 1), address):
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         count = min(workers, len(rows))
         listed = ray.data.from_items(rows, override_num_blocks=min(len(rows), count * _BLOCKS_PER_WORKER))
         pool = ray.data.ActorPoolStrategy(size=count)
@@ -73,25 +72,3 @@ def _worker(job: Job) -> type:
             return {**answer, "record": json_text(found.as_json())}
 
     return Worker
-
-
-@contextmanager
-def _running(workers: int, address: str | None) -> Iterator[None]:
-    """Has Ray running, quietly; stops what it started."""
-    if ray.is_initialized():
-        yield
-        return
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ half warns of what Ray Data itself does
-    here = {} if address else {"num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}
-    try:
-        with captured_stderr():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"no Ray cluster at {address or 'this machine'}: {' '.join(str(error).split())}") from error
-    try:
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        yield
-    finally:
-        ray.shutdown()

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import ray
 from ray import tune
 
-from edgeseg.errors import EdgesegError, UsageError, printable
+from edgeseg.cluster import ray_running
+from edgeseg.errors import EdgesegError, printable
 from edgeseg.sweeping.commands import Folder
 from edgeseg.sweeping.plan import Plan, Run
 from edgeseg.sweeping.progress import RunProgress, SweepProgress, Watch, history_of, progress_of
@@ -26,11 +27,7 @@ from edgeseg.training.history import Epoch
 _FAILED = "failed"
 _DEATHS = 3
 """So often a training's process may die before the sweep goes on without it."""
-_STORE = 100 << 20
-"""Bytes of shared memory: trainings share files, not objects."""
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
-    "RAY_worker_niceness": "0",  # as nice as the sweep itself, not 15
+_TUNE = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -64,46 +61,18 @@ def ray_started(folder: Folder, resources: Resources) -> Iterator[None]:
     Raises:
         UsageError: The cluster does not answer.
     """
-    if ray.is_initialized():
-        yield
-        return
     threads = str(resources.threads)
     limits = {THREADS: threads, "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    settings: dict[str, Any] = {
-        "log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": {**passed, **limits}},
-    }  # fmt: skip
     place = Path(tempfile.gettempdir()) / f"edgeseg-{hashlib.sha256(bytes(folder.path.resolve())).hexdigest()[:8]}"
-    if resources.address is None:
-        count = (resources.parallel or 1) * resources.threads
-        settings |= {"address": "local", "num_cpus": count, "include_dashboard": False, "_temp_dir": str(place)}
-        settings["object_store_memory"] = _STORE
-    with _environment(_QUIET):
-        try:
-            ray.init(**{"address": resources.address, **settings})
-        except ConnectionError as error:
-            raise UsageError(
-                f"no Ray cluster answers at {resources.address}: expected host:port of its head, `ray start --head`"
-            ) from error
-        try:
-            yield
-        finally:
-            ray.shutdown()
-            shutil.rmtree(place, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
     try:
-        yield
+        with ray_running(
+            (resources.parallel or 1) * resources.threads, resources.address, settings=_TUNE,
+            worker_settings={**passed, **limits}, folder=place,
+        ):  # fmt: skip
+            yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        shutil.rmtree(place, ignore_errors=True)
 
 
 # === Training ===

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edgeseg.arrays import Uint8
 from edgeseg.errors import UsageError
+from edgeseg.host import usable_cores
 from edgeseg.runtime.protocol import OpenOptions, TensorInfo
 from edgeseg.runtime.registry import open_network
 from edgeseg.tflite.graph import read_graph
@@ -98,7 +99,7 @@ def agreement(
     Raises:
         ModelFileError: The runtime cannot run the file.
     """
-    options = OpenOptions(threads=len(os.sched_getaffinity(0)), name=str(path))
+    options = OpenOptions(threads=usable_cores(), name=str(path))
     network = open_network(Path(path).read_bytes(), options)
     common = [(n, info) for info in network.outputs for n, i in enumerate(outputs) if i == info.index]
     if not common:

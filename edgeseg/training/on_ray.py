@@ -17,7 +17,8 @@ import ray
 from ray.exceptions import RayError
 
 from edgeseg.card import ModelCard
-from edgeseg.errors import EdgesegError, LostProcessError, TrainingError, UsageError
+from edgeseg.cluster import ray_running
+from edgeseg.errors import EdgesegError, LostProcessError, TrainingError
 from edgeseg.training.group import join
 from edgeseg.training.options import Progress, Report
 from edgeseg.training.pictures import Advance
@@ -25,7 +26,6 @@ from edgeseg.training.train import train
 
 LOSSES = 3
 """So often in a row, without an epoch between, a process may be lost before the training ends."""
-_STORE = 128 << 20  # bytes: only figures travel
 _POLL = 0.3  # seconds
 _BACKEND = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
 
@@ -54,7 +54,7 @@ def train_on_ray(
         UsageError: No cluster answers at the address.
     """
     call = {name: _absolute(value) for name, value in call.items()}
-    with _running(workers, address):
+    with ray_running(workers, address):
         lost = 0
         while True:
             team = _Team(workers)
@@ -213,24 +213,3 @@ def _absolute(value: Any) -> Any:
     """Returns paths as processes with another working folder understand them."""
     there = isinstance(value, str | Path) and os.path.exists(value)
     return Path(value).resolve() if isinstance(value, Path) or there else value
-
-
-@contextmanager
-def _running(workers: int, address: str | None) -> Iterator[None]:
-    """Has Ray running, quietly; stops what it started."""
-    if ray.is_initialized():
-        yield
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-    os.environ.setdefault("RAY_worker_niceness", "0")  # as nice as a training in one process, not 15
-    place: dict[str, Any] = {"address": address}
-    if address is None:
-        place = {"address": "local", "num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}
-    try:
-        ray.init(**place, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"no Ray cluster at {address or 'this machine'}: {' '.join(str(error).split())}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()

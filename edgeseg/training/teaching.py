@@ -24,6 +24,7 @@ from edgeseg.arrays import CHANNELS, Float32, Uint8
 from edgeseg.card import InputSpec, LabelSet, ModelCard
 from edgeseg.data.calibration import CalibrationSet
 from edgeseg.errors import UsageError
+from edgeseg.host import usable_cores
 from edgeseg.losses import Loss
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.training.batches import BatchSource, Sample
@@ -167,7 +168,7 @@ class FileTeacher:
     def __init__(self, model: str | os.PathLike[str], spec: InputSpec, labels: LabelSet, size: tuple[int, int]) -> None:
         path = resolve(Path(model), kind="any")
         self._spec, self._size = spec, size
-        self._network = Segmenter(path, threads=os.cpu_count() if path.suffix == ".tflite" else None)
+        self._network = Segmenter(path, threads=usable_cores() if path.suffix == ".tflite" else None)
         theirs = self._network.labels.names
         if theirs != labels.names:
             raise UsageError(

@@ -116,8 +116,7 @@ def train(
                 "--freeze-start and --transfer-rate are for what starts from elsewhere, and nothing does: name it with "
                 "--init-from, or start from --weights imagenet"
             )
-        start = architecture_start(architecture, form, backbone, output_stride, weights_of(init), train_set, input)
-        start = start if _is_word(init) else replace(start, init=Path(init).name)
+        start = architecture_start(architecture, form, backbone, output_stride, init, train_set, input)
     return train_float(
         replace(start.card, licence=licence, tools=tool_versions()), train_set, val_set, Path(out), options,
         init=start.init, initialise=start.initialise, blueprint=start.blueprint,
@@ -150,17 +149,18 @@ def architecture_start(
     Raises:
         UsageError: A name is unknown, or the input's size does not fit.
     """
+    weights = weights_of(init)
     height, width = input if isinstance(input, tuple) else DEFAULT_SIZE
     spec = input if isinstance(input, InputSpec) else InputSpec(height=height, width=width)
     built = find_form(architecture, form)
-    backbone = backbone or own_backbone(init) or (built.backbones[0] if built.backbones else DEFAULT_BACKBONE)
+    backbone = backbone or own_backbone(weights) or (built.backbones[0] if built.backbones else DEFAULT_BACKBONE)
     card = ModelCard(
         name=f"{architecture}_{backbone}_{train_set.name}_{spec.height}x{spec.width}", architecture=architecture,
         backbone=backbone, form=form, output_stride=output_stride or built.strides[0],
         input=replace(spec, margin=built.margin), labels=train_set.labels, recipe=Recipe(name="float32"),
     )  # fmt: skip
     return Start(
-        card=card, blueprint=of_card(card), initialise=initialiser(init, card, train_set),
+        card=card, blueprint=of_card(card), initialise=initialiser(weights, card, train_set),
         init=str(init) if _is_word(init) else Path(init).name,
     )  # fmt: skip
 

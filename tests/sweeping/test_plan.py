@@ -122,6 +122,13 @@ EVERY_OPTION = {
 }  # fmt: skip
 
 
+def test_a_sweep_may_start_from_a_name_in_the_zoo(meadow_folder: Path) -> None:
+    content = {"data": str(meadow_folder), "architectures": ["deeplabv3plus"], "sizes": ["64x96"]}
+    assert checked(make_plan({**content, "train": {"init_from": "aerial"}}, "p.yaml")).runs
+    with pytest.raises(UsageError, match="unknown model 'arial'"):
+        checked(make_plan({**content, "train": {"init_from": "arial"}}, "p.yaml"))
+
+
 class Called(Exception):
     """Ends a command where its work would begin."""
 
