@@ -99,6 +99,16 @@ def test_no_module_imports_itself_by_a_detour() -> None:
     assert circles == []
 
 
+def test_no_merge_left_its_marks() -> None:
+    """Neither git nor a Markdown page complains about the lines that an unfinished merge leaves in a document."""
+    root = PACKAGE.parent
+    told = [path for pattern in ("*.md", "docs/*", "models/*.md") for path in root.glob(pattern)]
+    texts = [path for path in told if path.suffix in (".md", ".ipynb")]
+    assert root / "CHANGELOG.md" in texts
+    lines = [f"{path.name}: {line}" for path in texts for line in path.read_text(encoding="utf-8").splitlines()]
+    assert not [line for line in lines if line.split(": ", 1)[1].startswith(("<<<<<<< ", ">>>>>>> "))]
+
+
 @pytest.mark.parametrize(
     ("source", "lines", "taken"),
     [
