@@ -15,7 +15,7 @@ import edgeseg
 from edgeseg.architectures.registry import build_network
 from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, ModelCard, Recipe
-from edgeseg.card_file import detach
+from edgeseg.card_file import attach, detach
 from edgeseg.conversion.converter import run_converter, run_file
 from edgeseg.conversion.fake_quant import GraphLayer, float_weights_for, trained_file
 from edgeseg.conversion.integer_file import IntegerFile
@@ -27,6 +27,8 @@ from edgeseg.errors import ConversionError, UsageError
 from edgeseg.foreign import foreign_card
 from edgeseg.image import fit, normalise
 from edgeseg.keras_model import network_spec
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.scoring.evaluate import evaluate
 from edgeseg.tflite.cost import float_operators
 from edgeseg.tflite.edgetpu.predict import predict
 from edgeseg.tflite.graph import parse_graph
@@ -161,11 +163,13 @@ def mious(lines: list[str]) -> list[float]:
     return [float(line.split("val mIoU ")[1].split()[0]) for line in lines]
 
 
-def test_training_gains_and_keeps_the_graph(quantized: Any, meadow: Meadow) -> None:
+def test_training_gains_and_keeps_the_graph_and_tells_the_scores_of_the_file(quantized: Any, meadow: Meadow) -> None:
     content, lines = run(quantized, meadow)
-    assert lines[0].startswith("fake-quantized, before training: val mIoU")
+    assert lines[0].startswith("the file before training: val mIoU")
     assert len(lines) == 4
     assert max(mious(lines)[1:]) > mious(lines)[0] + 0.01
+    score = evaluate(Segmenter(attach(content, quantized[2])), meadow[1])
+    assert f"{score.miou:.4f}" == f"{max(mious(lines)):.4f}"
     same_graph(content, quantized[0])
 
 
