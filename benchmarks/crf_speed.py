@@ -2,9 +2,9 @@
 
 Neither OMP_NUM_THREADS nor its like need be set; "blas_threads" says what NumPy's BLAS would take by itself.
 
-    python benchmarks/crf_speed.py [--image PICTURE] [--size 360x480] [--classes 11] [--runs 10]
+    python benchmarks/crf_speed.py [--image IMAGE] [--size 360x480] [--classes 11] [--runs 10]
 
-Without a picture, one is made up: patches of many colours under light, texture and noise.
+Without an image, one is made up: patches of many colours under light, texture and noise.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def summary(seconds: list[float]) -> dict[str, float]:
 
 
 def made_up(height: int, width: int, rng: np.random.Generator) -> Uint8:
-    """Returns a picture with about as many colours as a street scene: patches, gradients, texture, noise."""
+    """Returns an image with about as many colours as a street scene: patches, gradients, texture, noise."""
     ids = cv2.resize(rng.integers(0, 40, (12, 16), np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     image = rng.uniform(20, 230, (40, 3))[ids]
     light = cv2.resize(rng.uniform(0.6, 1.3, (5, 6)), (width, height), interpolation=cv2.INTER_CUBIC)

@@ -3,7 +3,7 @@
     python benchmarks/int8_peers.py models/camvid --calibration camvid-train --data camvid/ --peer venv/bin/python
     python benchmarks/int8_peers.py models/camvid ... --apart    # channels scaled apart first, function unchanged
 
-One network, the same calibration pictures, the same validation pictures (`--every` N-th). Prints a Markdown table:
+One network, the same calibration images, the same validation images (`--every` N-th). Prints a Markdown table:
 mIoU, its drop from the float file, and the share of pixels on which a file chooses as the float file does.
 
 ai-edge-quantizer pins other versions than edgeseg's: give the Python of an environment of its own (`python -m venv v;
@@ -26,9 +26,9 @@ from edgeseg.arrays import Uint8
 from edgeseg.card import ModelCard, Recipe
 from edgeseg.conversion.converter import run_converter, run_file
 from edgeseg.conversion.equalize import Gains, channel_ranges, scaled_apart
+from edgeseg.conversion.images import Images, divide
 from edgeseg.conversion.integer_file import BIAS, IntegerFile
 from edgeseg.conversion.network import convert_network
-from edgeseg.conversion.pictures import Pictures, divide
 from edgeseg.conversion.ptq import span_input_range
 from edgeseg.conversion.surgery import for_converter
 from edgeseg.data.calibration import open_calibration
@@ -46,8 +46,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import algorithm_manager, quantizer, recipe
 
-graph, pictures, out = sys.argv[1:]
-images = np.load(pictures)
+graph, images, out = sys.argv[1:]
+images = np.load(images)
 (key, signature), = Interpreter(model_path=graph).get_signature_list().items()
 (name,) = signature["inputs"]
 for algorithm in ("MIN_MAX_UNIFORM_QUANT", "MSE", "OCTAV"):
@@ -69,23 +69,23 @@ class Subject:
         network: Under tf_keras, batch 1.
         card: Its card.
         floating: Its float32 file.
-        tensors: Calibration pictures, fitted to the input.
-        pictures: The same and those that edgeseg chooses refinements by.
+        tensors: Calibration images, fitted to the input.
+        images: The same and those that edgeseg chooses refinements by.
     """
 
     network: Any
     card: ModelCard
     floating: bytes
     tensors: list[Uint8]
-    pictures: Pictures
+    divided: Images
 
 
 def opened(options: argparse.Namespace) -> Subject:
-    """Opens the network and the pictures; scales channels apart if that is asked for."""
+    """Opens the network and the images; scales channels apart if that is asked for."""
     model, card, _ = open_float_model(options.model)
     network = for_converter(model, card, card.input, Recipe(name="float32"))
-    pictures = divide(open_calibration(options.calibration, data=options.data), options.images)
-    tensors = [fit(image, card.input) for image in pictures.calibration]
+    divided = divide(open_calibration(options.calibration, data=options.data), options.images)
+    tensors = [fit(image, card.input) for image in divided.calibration]
     span_input_range(tensors)
     floating = run_converter(network, Recipe(name="float32"), card.input, [])
     if options.apart:
@@ -95,7 +95,7 @@ def opened(options: argparse.Namespace) -> Subject:
         ranges = channel_ranges(file, outputs, run_file, images)
         scale_layers(network, file, scaled_apart(floating, ranges, np.random.default_rng(0)))
         floating = run_converter(network, Recipe(name="float32"), card.input, [])
-    return Subject(network=network, card=card, floating=floating, tensors=tensors, pictures=pictures)
+    return Subject(network=network, card=card, floating=floating, tensors=tensors, divided=divided)
 
 
 def scale_layers(network: Any, file: IntegerFile, gains: Gains) -> None:
@@ -140,7 +140,7 @@ def files_of(subject: Subject, options: argparse.Namespace) -> Iterator[tuple[st
     ours = {"edgeseg": None, **({"edgeseg, --refine all": REFINEMENTS} if options.all else {})}
     for name, refinements in ours.items():
         done = convert_network(
-            subject.network, replace(card, architecture=""), integer, subject.pictures, refinements=refinements,
+            subject.network, replace(card, architecture=""), integer, subject.divided, refinements=refinements,
             notify=lambda line: print(f"  {line}", flush=True),
         )  # fmt: skip
         yield name, done.content
@@ -152,8 +152,8 @@ def peer_files(subject: Subject, place: Path, python: Path | None) -> list[str]:
         print("ai-edge-quantizer is left out: name the Python of its environment with --peer")
         return []
     (place / "float.tflite").write_bytes(subject.floating)
-    np.save(place / "pictures.npy", np.stack([normalise(tensor, subject.card.input) for tensor in subject.tensors]))
-    command = [python, "-c", PEER, place / "float.tflite", place / "pictures.npy", place]
+    np.save(place / "images.npy", np.stack([normalise(tensor, subject.card.input) for tensor in subject.tensors]))
+    command = [python, "-c", PEER, place / "float.tflite", place / "images.npy", place]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     written = [name for name in PEER_NAMES if (place / f"{name}.tflite").exists()]
     if done.returncode or len(written) < len(PEER_NAMES):
@@ -198,7 +198,7 @@ def main() -> None:
         same = np.mean([np.mean(a == b) for a, b in zip(chosen, first[1], strict=True)])
         rows.append(f"| {name} | {score:.4f} | {100 * (first[0] - score):+.2f} | {same:.2%} |")
         print(rows[-1], flush=True)
-    print(f"\n{options.model}, {len(subject.tensors)} calibration pictures, {len(samples)} of {dataset.split}\n")
+    print(f"\n{options.model}, {len(subject.tensors)} calibration images, {len(samples)} of {dataset.split}\n")
     print("\n".join(["| file | mIoU | points lost | agreement |", "|---|---|---|---|", *rows]))
 
 

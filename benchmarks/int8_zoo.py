@@ -1,7 +1,7 @@
 """What int8 costs on real networks: the zoo's int8 files, or others of the same networks, beside the float networks.
 
     python benchmarks/int8_zoo.py camvid/ membrane/ drone8/                    # the whole zoo
-    python benchmarks/int8_zoo.py camvid/ --models camvid,street --every 4     # two of it, every fourth picture
+    python benchmarks/int8_zoo.py camvid/ --models camvid,street --every 4     # two of it, every fourth image
     python benchmarks/int8_zoo.py camvid/ --files new.tflite other.tflite      # files beside the zoo's
 
 Each model is scored on the validation split of every data set that has its classes. Prints a Markdown table: mIoU of
@@ -44,7 +44,7 @@ class Row:
     Attributes:
         model: The zoo's name of the network.
         file: The file.
-        data: Data set's folder and number of pictures.
+        data: Data set's folder and number of images.
         float_miou: 0-1, as the next.
         int8_miou: The file's.
         lost: Points of mIoU that the file loses.
@@ -113,7 +113,7 @@ def wanted(options: argparse.Namespace) -> Iterator[tuple[ZooModel, list[Path]]]
 
 
 def opened(folder: Path, every: int) -> Dataset:
-    """Opens the validation split of a data set, every N-th picture of it."""
+    """Opens the validation split of a data set, every N-th image of it."""
     whole = open_dataset(folder, "val")
     return replace(whole, images=whole.images[::every], label_maps=whole.label_maps[::every])
 
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+", help="folders of data sets")
     parser.add_argument("--models", help="names of the zoo, with commas; all if not given")
     parser.add_argument("--files", type=Path, nargs="+", default=[], help="other int8 files of the zoo's networks")
-    parser.add_argument("--every", type=int, default=1, help="score every N-th picture")
+    parser.add_argument("--every", type=int, default=1, help="score every N-th image")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args()
     sets = [(folder, opened(folder, options.every)) for folder in options.data]

@@ -36,14 +36,14 @@ from edgeseg.runtime.segmenter import Segmenter
 FRAME_SIZE = (1080, 1920)
 
 
-class Pictures:
+class Images:
     """A source that gives the same few frames, as fast as it is asked or at a rate.
 
     `live` sources are timed: each frame exists from its due time on.
     """
 
     def __init__(self, frames: list[Uint8], *, fps: float | None) -> None:
-        self.name, self.fps, self.live = "pictures", fps, fps is not None
+        self.name, self.fps, self.live = "images", fps, fps is not None
         self._frames, self._next, self._start = frames, 0, time.monotonic()
 
     def read(self, into: Uint8 | None) -> tuple[Uint8, float]:
@@ -77,10 +77,10 @@ class Screen(Output):
 
 
 def frames(count: int = 4) -> list[Uint8]:
-    """Makes smooth 1080p pictures that differ."""
+    """Makes smooth 1080p images that differ."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (count, 9, 16, 3), np.uint8)
-    return [cv2.resize(picture, FRAME_SIZE[::-1], interpolation=cv2.INTER_CUBIC) for picture in small]
+    return [cv2.resize(image, FRAME_SIZE[::-1], interpolation=cv2.INTER_CUBIC) for image in small]
 
 
 def median_ms(seconds: list[float]) -> float:
@@ -88,14 +88,14 @@ def median_ms(seconds: list[float]) -> float:
     return float(np.median(seconds) * 1000)
 
 
-def serial(segmenter: Segmenter, pictures: list[Uint8], rounds: int) -> dict[str, float]:
+def serial(segmenter: Segmenter, images: list[Uint8], rounds: int) -> dict[str, float]:
     """Times everything but invoke for one frame after the other, beside the naive path."""
     overlay = Overlay(segmenter.labels)
     label_map = np.empty(segmenter.output_size, np.uint8)
-    frame = np.empty_like(pictures[0])
+    frame = np.empty_like(images[0])
     ours, naive = [], []
     for index in range(rounds):
-        np.copyto(frame, pictures[index % len(pictures)])
+        np.copyto(frame, images[index % len(images)])
         start = time.perf_counter()
         segmenter.prepare(frame)
         prepared = time.perf_counter()
@@ -137,20 +137,20 @@ def bare_period(segmenter: Segmenter, seconds: float) -> float:
     return (now - start) * 1000 / count
 
 
-def pipelined_period(segmenter: Segmenter, pictures: list[Uint8], seconds: float) -> float:
+def pipelined_period(segmenter: Segmenter, images: list[Uint8], seconds: float) -> float:
     """Milliseconds per mask of the whole loop, source as fast as it goes, overlay drawn."""
     pipeline = Pipeline(
-        segmenter, Pictures(pictures, fps=None), lambda: Pictures(pictures, fps=None),
+        segmenter, Images(images, fps=None), lambda: Images(images, fps=None),
         options=RunOptions(seconds=seconds),
     )  # fmt: skip
     pipeline.run([Screen()])
     return 1000 / pipeline.fps()
 
 
-def age(segmenter: Segmenter, pictures: list[Uint8], seconds: float) -> dict[str, float]:
+def age(segmenter: Segmenter, images: list[Uint8], seconds: float) -> dict[str, float]:
     """Frame age at a 30 frames a second source."""
     pipeline = Pipeline(
-        segmenter, Pictures(pictures, fps=30), lambda: Pictures(pictures, fps=30), options=RunOptions(seconds=seconds)
+        segmenter, Images(images, fps=30), lambda: Images(images, fps=30), options=RunOptions(seconds=seconds)
     )
     stats = pipeline.run([Screen()])
     period, invoke = 1000 / stats.fps, stats.stages_ms["invoke"]["p50"]
@@ -167,7 +167,7 @@ while stream.read(65536): pass
 """
 
 
-def viewers(segmenter: Segmenter, pictures: list[Uint8], seconds: float, blocks: int, count: int = 5) -> float:
+def viewers(segmenter: Segmenter, images: list[Uint8], seconds: float, blocks: int, count: int = 5) -> float:
     """The loop's rate with viewers over its rate without, in alternating blocks; each viewer is a process."""
     ratios = []
     for _ in range(blocks):
@@ -177,7 +177,7 @@ def viewers(segmenter: Segmenter, pictures: list[Uint8], seconds: float, blocks:
             port = view.url.rstrip("/").rpartition(":")[2]
             processes = [subprocess.Popen([sys.executable, "-c", VIEWER, port]) for _ in range(watching)]
             pipeline = Pipeline(
-                segmenter, Pictures(pictures, fps=30), lambda: Pictures(pictures, fps=30),
+                segmenter, Images(images, fps=30), lambda: Images(images, fps=30),
                 options=RunOptions(seconds=seconds),
             )  # fmt: skip
             rates.append(pipeline.run([view]).fps)
@@ -198,20 +198,20 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     sys.setswitchinterval(0.0005)
-    segmenter, pictures = Segmenter(options.model), frames()
+    segmenter, images = Segmenter(options.model), frames()
     bare_period(segmenter, 0.5)
     bare, pipelined = [bare_period(segmenter, options.seconds)], []
     for _ in range(options.blocks):
-        pipelined.append(pipelined_period(segmenter, pictures, options.seconds))
+        pipelined.append(pipelined_period(segmenter, images, options.seconds))
         bare.append(bare_period(segmenter, options.seconds))
     ratios = [2 * whole / (bare[i] + bare[i + 1]) for i, whole in enumerate(pipelined)]
     result = {
-        "serial": serial(segmenter, pictures, 200),
+        "serial": serial(segmenter, images, 200),
         "bare_ms": bare,
         "pipelined_ms": pipelined,
         "pipelined_over_bare": float(np.median(ratios)),
-        "viewers": viewers(segmenter, pictures, options.seconds, options.blocks),
-        "age": age(segmenter, pictures, 2 * options.seconds),
+        "viewers": viewers(segmenter, images, options.seconds, options.blocks),
+        "age": age(segmenter, images, 2 * options.seconds),
     }
     print(json.dumps(result, indent=2))
 

@@ -1,7 +1,7 @@
-"""Measures the memory of a training on many pictures: `python benchmarks/stream_memory.py --data DIR [--count 50000]`.
+"""Measures the memory of a training on many images: `python benchmarks/stream_memory.py --data DIR [--count 50000]`.
 
 The train split of a plain folder, such as `edgeseg data synth` writes, is linked again and again into a scratch folder
-until it holds so many pictures. Training then scans all of them and takes its first steps, reading each picture when it
+until it holds so many images. Training then scans all of them and takes its first steps, reading each image when it
 is needed; the most memory that the process ever held is printed.
 """
 
@@ -28,7 +28,7 @@ class Enough(Exception):
 
 
 def linked(root: Path, count: int, folder: Path) -> None:
-    """Fills `folder` with `count` links to the training pictures of `root`, and the rest of it as it is."""
+    """Fills `folder` with `count` links to the training images of `root`, and the rest of it as it is."""
     dataset: Dataset = open_dataset(root, "train")
     for place in ("images", "labels"):
         (folder / place / "train").mkdir(parents=True)
@@ -60,7 +60,7 @@ def main() -> None:
                 options=TrainingOptions(in_memory=False),
             )  # fmt: skip
         except Enough:
-            print(f"{given.count} pictures, {given.steps} steps: at most {(peak_rss_bytes() or 0) / 1e6:.0f} MB")
+            print(f"{given.count} images, {given.steps} steps: at most {(peak_rss_bytes() or 0) / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

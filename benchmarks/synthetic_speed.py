@@ -1,7 +1,7 @@
 """Measures how fast the synthetic aerial set is rendered: `python benchmarks/synthetic_speed.py [--images 200]`.
 
-Pictures of 256x320 are rendered, not written, by one process for each processor, as `edgeseg data synth` does. Prints
-pictures a second over all processes, and the processor time that one picture takes.
+Images of 256x320 are rendered, not written, by one process for each processor, as `edgeseg data synth` does. Prints
+images a second over all processes, and the processor time that one image takes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edgeseg.synth import aerial
 
 
 def render(index: int) -> float:
-    """Renders one picture; returns the processor time, seconds."""
+    """Renders one image; returns the processor time, seconds."""
     cv2.setNumThreads(1)
     start = time.process_time()
     aerial.render(index, seed=0, height=256, width=320)
@@ -36,7 +36,7 @@ def main() -> None:
         busy = pool.map(render, range(options.images), chunksize=4)
         wall = time.perf_counter() - start
     print(
-        f"{options.images} pictures of 256x320 in {wall:.2f} s by {options.processes} processes: "
+        f"{options.images} images of 256x320 in {wall:.2f} s by {options.processes} processes: "
         f"{options.images / wall:.1f} images/s; {1000 * sum(busy) / len(busy):.1f} ms of processor time each"
     )
 

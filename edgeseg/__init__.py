@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from edgeseg.runtime.signature import Preprocessing
     from edgeseg.scoring.evaluate import evaluate
     from edgeseg.surveying.options import SurveyOptions
-    from edgeseg.surveying.records import PictureRecord, Survey
+    from edgeseg.surveying.records import ImageRecord, Survey
     from edgeseg.surveying.survey import survey
     from edgeseg.sweeping.sweep import sweep
     from edgeseg.thawing.thaw import thaw
@@ -111,13 +111,15 @@ _HOMES = {
     "edgeseg.runtime.segmenter": ("Segmenter",),
     "edgeseg.runtime.signature": ("Preprocessing",),
     "edgeseg.surveying.options": ("SurveyOptions",),
-    "edgeseg.surveying.records": ("PictureRecord", "Survey"),
+    "edgeseg.surveying.records": ("ImageRecord", "Survey"),
     "edgeseg.surveying.survey": ("survey",),
     "edgeseg.sweeping.sweep": ("sweep",),
     "edgeseg.training.options": ("TrainingOptions",),
     "edgeseg.training.train": ("train",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
+_FORMER = {"PictureRecord": "ImageRecord"}
+"""What a public name was called before."""
 
 __all__ = [
     "AgreementRecord",
@@ -132,6 +134,7 @@ __all__ = [
     "DelegateError",
     "EdgesegError",
     "Features",
+    "ImageRecord",
     "InputSpec",
     "LabelSet",
     "MaskOptions",
@@ -146,7 +149,6 @@ __all__ = [
     "OutputError",
     "OutputKind",
     "OutputOptions",
-    "PictureRecord",
     "PluginError",
     "Preprocessing",
     "Recipe",
@@ -201,6 +203,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    name = _FORMER.get(name, name)
     if name not in _HOME:
         raise AttributeError(f"module 'edgeseg' has no attribute '{name}'")
     value = getattr(importlib.import_module(_HOME[name]), name)

@@ -1,4 +1,4 @@
-"""Arrays that cross borders: what a picture and a label map are, and refusing what is neither."""
+"""Arrays that cross borders: what an image and a label map are, and refusing what is neither."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ T = TypeVar("T", bound=npt.NDArray[Any])
 
 
 CHANNELS: dict[str, tuple[int, ...]] = {"rgb": (3,), "bgr": (3,), "grey": (3, 1)}
-"""How many channels a picture may have for an input of each order; as many as the input for "as_is"."""
+"""How many channels an image may have for an input of each order; as many as the input for "as_is"."""
 
 
-def check_picture(image: Any, name: str = "picture", channels: tuple[int, ...] = (3,)) -> None:
-    """Refuses what is no picture.
+def check_image(image: Any, name: str = "image", channels: tuple[int, ...] = (3,)) -> None:
+    """Refuses what is no image.
 
     Args:
         image: What is expected to be (H, W, channels) uint8, at least one pixel; (H, W) counts as one channel.
@@ -28,7 +28,7 @@ def check_picture(image: Any, name: str = "picture", channels: tuple[int, ...] =
         channels: How many it may have.
 
     Raises:
-        UsageError: It is something else; the message says what, and how to make a picture of it.
+        UsageError: It is something else; the message says what, and how to make an image of it.
     """
     wanted = " or ".join(f"(height, width, {count})" for count in channels) + " uint8"
     wanted += ", blue-green-red" if 3 in channels else ""
@@ -36,11 +36,11 @@ def check_picture(image: Any, name: str = "picture", channels: tuple[int, ...] =
         raise UsageError(f"the {name} is {type(image).__name__}: expected {wanted}")
     found = image.shape[2] if image.ndim == 3 else 1 if image.ndim == 2 else 0
     if image.dtype != np.uint8 or found not in channels or not image.size:
-        remedy = _picture_remedy(image) if 3 in channels else ""
+        remedy = _image_remedy(image) if 3 in channels else ""
         raise UsageError(f"the {name} is {image.dtype} of shape {image.shape}: expected {wanted}{remedy}")
 
 
-def _picture_remedy(image: npt.NDArray[Any]) -> str:
+def _image_remedy(image: npt.NDArray[Any]) -> str:
     if image.dtype != np.uint8:
         return ", values 0-255"
     channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
@@ -63,7 +63,7 @@ def check_label_map(label_map: Any, name: str = "label map") -> None:
 
 
 def check_size(height: int, width: int) -> None:
-    """Refuses a size that no picture has.
+    """Refuses a size that no image has.
 
     Raises:
         UsageError: A side is not a number of pixels from 1 up.

@@ -32,7 +32,7 @@ Form = Literal["edge", "paper"]
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """How a picture becomes a network's input: resize to `height` x `width`, order channels, `(pixel - mean) / std`.
+    """How an image becomes a network's input: resize to `height` x `width`, order channels, `(pixel - mean) / std`.
 
     The default normalisation, (pixel - 128) / 128, is exactly an int8 tensor of scale 1/128 and zero point 0, so a
     quantized file takes the camera's uint8 values as they are.
@@ -46,10 +46,10 @@ class InputSpec:
         resize: "stretch" fills the input and may change the aspect ratio; "letterbox" keeps it and pads below and
             to the right with `mean`.
         order: "rgb", or "bgr" as networks made with Caffe or OpenCV want it; "grey" is one channel, made of a colour
-            picture by ITU-R BT.601's weights; "as_is" leaves a picture of any number of channels as it is.
+            image by ITU-R BT.601's weights; "as_is" leaves an image of any number of channels as it is.
         channels: How many the input has: 3 for "rgb" and "bgr", 1 for "grey".
-        margin: Pixels at every side of the input of which the output says nothing, as in a network without padding. A
-            picture is put between them, and they mirror it (Ronneberger et al., "U-Net", 2015, figure 2).
+        margin: Pixels at every side of the input of which the output says nothing, as in a network without padding. An
+            image is put between them, and they mirror it (Ronneberger et al., "U-Net", 2015, figure 2).
     """
 
     height: int
@@ -99,7 +99,7 @@ class InputSpec:
 
     @property
     def inner(self) -> tuple[int, int]:
-        """Rows and columns between the margins: what a picture is resized to, and what the output covers."""
+        """Rows and columns between the margins: what an image is resized to, and what the output covers."""
         return self.height - 2 * self.margin, self.width - 2 * self.margin
 
     @property
@@ -231,14 +231,14 @@ class ModelCard:
         backbone: The backbone's name; empty for a network made elsewhere.
         form: "edge" or "paper", see `edgeseg.architectures.network.NetworkSpec`.
         output_stride: Input size over the size of the encoder's last feature map; 0 if unknown.
-        input: How a picture becomes the input.
+        input: How an image becomes the input.
         labels: The classes.
         recipe: How this file was quantized.
-        calibration: Which pictures set the ranges, for recipes that calibrate.
+        calibration: Which images set the ranges, for recipes that calibrate.
         training: How the weights were trained.
         scores: Measured accuracy of the float weights or of this very file (see `recipe`).
         agreement: Fraction of pixels on which this file and the Keras model it came from give the same class.
-        agreement_on: The pictures of that.
+        agreement_on: The images of that.
         licence: Terms under which the weights may be used.
         tools: (name, version) of what made the file.
         graph_digest: SHA-256 of the model's bytes without the card; filled in on writing.

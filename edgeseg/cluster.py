@@ -14,7 +14,7 @@ import ray
 from edgeseg.errors import UsageError
 from edgeseg.runtime.quiet import captured_stderr
 
-_STORE = 128 << 20  # bytes of shared memory: names, figures and records travel, pictures and networks do not
+_STORE = 128 << 20  # bytes of shared memory: names, figures and records travel, images and networks do not
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
     "RAY_worker_niceness": "0",  # as nice as the program itself, not 15

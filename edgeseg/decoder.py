@@ -1,6 +1,6 @@
-"""From a network's output to the picture's label map: the one way, for Keras networks and for files.
+"""From a network's output to the image's label map: the one way, for Keras networks and for files.
 
-A letterboxed picture covers only the upper left part of the input; what a network says of the padding is cut off. Of
+A letterboxed image covers only the upper left part of the input; what a network says of the padding is cut off. Of
 one output channel, what is above a threshold is class 1. A network that gives class ids itself is only resized.
 """
 
@@ -58,7 +58,7 @@ class Decoder:
     """Makes label maps of a network's outputs; keeps its buffers from call to call.
 
     An output is (h, w, channels), or (h, w) class ids. `covered` says, with it, which rows and columns of the input
-    the picture covers, from the upper left corner (see `image.content_size`).
+    the image covers, from the upper left corner (see `image.content_size`).
 
     Args:
         input_spec: The network's input.
@@ -100,7 +100,7 @@ class Decoder:
     def sized_label_map(
         self, output: npt.NDArray[Any], covered: tuple[int, int], height: int, width: int, *, sharp: bool
     ) -> Uint8:
-        """Returns the label map at another size, usually the picture's.
+        """Returns the label map at another size, usually the image's.
 
         Args:
             output: See the class.
@@ -152,7 +152,7 @@ class Decoder:
         return probabilities(real, height, width, self._canvas(covered, height, width), softmax=are_logits)
 
     def _canvas(self, covered: tuple[int, int], height: int, width: int) -> tuple[int, int]:
-        """The size of what the output covers, padding and all, where the picture in it is height x width."""
+        """The size of what the output covers, padding and all, where the image in it is height x width."""
         rows, columns = self._input.inner
         return max(height, round(height * rows / covered[0])), max(width, round(width * columns / covered[1]))
 

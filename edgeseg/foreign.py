@@ -83,7 +83,7 @@ def foreign_card(
     """Makes a card for a network without one.
 
     Args:
-        network: A Keras network from one picture to logits.
+        network: A Keras network from one image to logits.
         name: What to call it.
         labels: Its classes; numbered if not given.
         size: Height and width of its input, for a network that takes any.
@@ -95,7 +95,7 @@ def foreign_card(
         The card, and lines for people: what was assumed.
 
     Raises:
-        UsageError: It is no segmentation network of one picture, or of another number of classes than `labels`.
+        UsageError: It is no segmentation network of one image, or of another number of classes than `labels`.
     """
     height, width, channels = _input_shape(network, name, size)
     count = _num_classes(network, name)
@@ -141,7 +141,7 @@ def _input_shape(network: Any, name: str, size: tuple[int, int] | None) -> tuple
         raise UsageError(f"{name} takes {shape}, expected one input (batch, height, width, channels)")
     height, width = shape[1:3] if shape[1] and shape[2] else size or (0, 0)
     if not height or not width:
-        raise UsageError(f"{name} takes pictures of any size: choose one with --size, such as --size 256x320")
+        raise UsageError(f"{name} takes images of any size: choose one with --size, such as --size 256x320")
     return int(height), int(width), int(shape[3])
 
 

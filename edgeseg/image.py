@@ -1,7 +1,7 @@
-"""Pictures and label maps: reading, resizing, normalising. The one preprocessing path of the whole project.
+"""Images and label maps: reading, resizing, normalising. The one preprocessing path of the whole project.
 
 Training, calibration, evaluation and live frames all go through `fit` and `normalise`, so what a network sees on the
-device is what it saw in training. Pictures are uint8 (H, W, 3) in OpenCV's channel order, blue first, exactly as a
+device is what it saw in training. Images are uint8 (H, W, 3) in OpenCV's channel order, blue first, exactly as a
 camera delivers them; `fit` brings the channels into the network's order after the resize, where there are fewest
 pixels to swap.
 """
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from edgeseg.arrays import CHANNELS, Float32, Uint8, check_label_map, check_picture, check_size, filled
+from edgeseg.arrays import CHANNELS, Float32, Uint8, check_image, check_label_map, check_size, filled
 from edgeseg.card import InputSpec, LabelSet
 from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.files import replacing
@@ -30,7 +30,7 @@ LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".webp"})
 
 
 def read_image(path: str | os.PathLike[str]) -> Uint8:
-    """Reads a picture.
+    """Reads an image.
 
     Args:
         path: A JPEG, PNG, BMP, WebP, TIFF or PPM file. A JPEG's EXIF rotation is applied; of 16 bits the upper 8 are
@@ -40,7 +40,7 @@ def read_image(path: str | os.PathLike[str]) -> Uint8:
         (H, W, 3) uint8, blue-green-red.
 
     Raises:
-        DataError: The file is missing, cut off, or not a picture.
+        DataError: The file is missing, cut off, or not an image.
     """
     try:
         data = Path(path).read_bytes()
@@ -95,7 +95,7 @@ def read_label_map(path: str | os.PathLike[str]) -> Uint8:
         (H, W) uint8 ids.
 
     Raises:
-        DataError: The file is missing, is not a picture, or holds colours.
+        DataError: The file is missing, is not an image, or holds colours.
     """
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
@@ -117,10 +117,10 @@ def read_label_map(path: str | os.PathLike[str]) -> Uint8:
 
 
 def write_image(path: str | os.PathLike[str], image: npt.NDArray[Any]) -> None:
-    """Writes a picture (H, W, 3, blue-green-red) or a label map (H, W) atomically; the suffix names the format.
+    """Writes an image (H, W, 3, blue-green-red) or a label map (H, W) atomically; the suffix names the format.
 
     Raises:
-        OutputError: It cannot be written, the suffix names no picture format, or one that would change a label map's
+        OutputError: It cannot be written, the suffix names no image format, or one that would change a label map's
             ids.
     """
     suffix = Path(path).suffix.lower()
@@ -134,13 +134,13 @@ def write_image(path: str | os.PathLike[str], image: npt.NDArray[Any]) -> None:
     except cv2.error:
         done = False
     if not done:
-        raise OutputError(f"cannot write {path}: no picture is {image.dtype} of shape {image.shape}")
+        raise OutputError(f"cannot write {path}: no image is {image.dtype} of shape {image.shape}")
     with replacing(path) as temporary:
         temporary.write_bytes(data.tobytes())
 
 
 def fit(image: Uint8, spec: InputSpec, out: Uint8 | None = None) -> Uint8:
-    """Resizes a picture to a network's input and brings its channels into the input's order.
+    """Resizes an image to a network's input and brings its channels into the input's order.
 
     Args:
         image: (H, W, 3) uint8, blue-green-red, any size. A network of the order "grey" also takes (H, W) and
@@ -152,11 +152,11 @@ def fit(image: Uint8, spec: InputSpec, out: Uint8 | None = None) -> Uint8:
         (spec.height, spec.width, spec.channels) uint8, values 0-255; `out` if that was given.
 
     Raises:
-        UsageError: `image` is no picture that the network takes, or `out` has another shape or type than the result,
+        UsageError: `image` is no image that the network takes, or `out` has another shape or type than the result,
             or is not contiguous.
     """
     shape = (spec.height, spec.width, spec.channels)
-    check_picture(image, channels=CHANNELS.get(spec.order, (spec.channels,)))
+    check_image(image, channels=CHANNELS.get(spec.order, (spec.channels,)))
     image = image[:, :, None] if image.ndim == 2 else image
     if out is None:
         out = np.empty(shape, np.uint8)
@@ -182,7 +182,7 @@ def fit(image: Uint8, spec: InputSpec, out: Uint8 | None = None) -> Uint8:
 
 
 def ordered(image: Uint8, spec: InputSpec, out: Uint8 | None = None) -> Uint8:
-    """Brings a blue-green-red picture's channels into a network's order; one that has the network's is left as it is.
+    """Brings a blue-green-red image's channels into a network's order; one that has the network's is left as it is.
 
     Args:
         image: (H, W, 3) uint8, blue-green-red; (H, W, channels) for a network of the order "grey" or "as_is".
@@ -204,12 +204,12 @@ _CONVERSIONS = {"rgb": cv2.COLOR_BGR2RGB, "grey": cv2.COLOR_BGR2GRAY}
 
 
 def padding(spec: InputSpec) -> tuple[int, ...]:
-    """Returns the pixel value of each channel that normalises to nearest zero: what stands beside a picture."""
+    """Returns the pixel value of each channel that normalises to nearest zero: what stands beside an image."""
     return tuple(min(255, max(0, round(mean))) for mean in spec.means)
 
 
 def content_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
-    """Returns (rows, columns) of the input that a picture of height x width covers, from the top left inner corner."""
+    """Returns (rows, columns) of the input that an image of height x width covers, from the top left inner corner."""
     check_size(height, width)
     rows, columns = spec.inner
     if spec.resize == "stretch":

@@ -141,17 +141,17 @@ def rebuild(
     return network
 
 
-def measure_norms(network: Any, biases: Mapping[str, Float32], pictures: Iterable[Any]) -> None:
+def measure_norms(network: Any, biases: Mapping[str, Float32], images: Iterable[Any]) -> None:
     """Unfolds batch normalisations that a converter folded, so that training can start from real statistics.
 
-    A convolution's output has mean m and standard deviation s over some pictures. The normalisation behind it is set to
+    A convolution's output has mean m and standard deviation s over some images. The normalisation behind it is set to
     subtract m, divide by s, multiply by gamma = s and add beta = bias + m: together the folded bias and nothing else,
     so what the network computes stays the same.
 
     Args:
         network: A Keras 3 network; the normalisation behind its layer NAME is called NAME_BN.
         biases: The folded bias of each such convolution, by its name.
-        pictures: Inputs of the network, each a batch of any size, normalised; a list of tensors where it takes several.
+        images: Inputs of the network, each a batch of any size, normalised; a list of tensors where it takes several.
             Without any, the normalisations are set to add the bias, with mean 0 and variance 1.
     """
     norms = {name: network.get_layer(f"{name}_BN") for name in biases}
@@ -163,8 +163,8 @@ def measure_norms(network: Any, biases: Mapping[str, Float32], pictures: Iterabl
     watcher = keras.Model(network.inputs, [network.get_layer(name).output for name in norms])
     sums = {name: np.zeros((2, bias.size)) for name, bias in biases.items()}
     pixels = dict.fromkeys(norms, 0)
-    for picture in pictures:
-        outputs = watcher(picture if isinstance(picture, list) else [picture], training=False)
+    for image in images:
+        outputs = watcher(image if isinstance(image, list) else [image], training=False)
         for name, output in zip(norms, outputs, strict=True):
             values = keras.ops.convert_to_numpy(output).reshape(-1, biases[name].size).astype(np.float64)
             sums[name] += values.sum(0), (values**2).sum(0)
@@ -184,22 +184,22 @@ def copy_weights(source: Any, target: Any) -> None:
 
 
 def forward(model: Any) -> Callable[[Any], Any]:
-    """Returns what runs a network on pictures, not in training; on JAX as one program, where layer by layer is slow."""
+    """Returns what runs a network on images, not in training; on JAX as one program, where layer by layer is slow."""
     if keras.backend.backend() != "jax":
-        return lambda pictures: model(pictures, training=False)
+        return lambda images: model(images, training=False)
     jax = importlib.import_module("jax")  # only where it is the backend
 
-    run = jax.jit(lambda *state_and_pictures: model.stateless_call(*state_and_pictures, training=False)[0])
+    run = jax.jit(lambda *state_and_images: model.stateless_call(*state_and_images, training=False)[0])
 
-    def call(pictures: Any) -> Any:
+    def call(images: Any) -> Any:
         trainable, others = model.trainable_variables, model.non_trainable_variables
-        return run([v.value for v in trainable], [v.value for v in others], pictures)
+        return run([v.value for v in trainable], [v.value for v in others], images)
 
     return call
 
 
 class KerasNetwork:
-    """A float Keras network as `runtime.protocol.Network` wants it: one normalised picture in, one output each time.
+    """A float Keras network as `runtime.protocol.Network` wants it: one normalised image in, one output each time.
 
     Args:
         model: From (1, H, W, channels) float32 to logits or probabilities (1, h, w, classes), or class ids.
@@ -207,8 +207,8 @@ class KerasNetwork:
         size: (rows, columns) of the input, for a network that takes any.
 
     Raises:
-        ModelFileError: The network does not take one picture.
-        UsageError: It takes pictures of any size, and none is given.
+        ModelFileError: The network does not take one image.
+        UsageError: It takes images of any size, and none is given.
     """
 
     device = "keras"
@@ -219,21 +219,21 @@ class KerasNetwork:
         self._model, self._forward = model, forward(model)
         shape = getattr(model, "input_shape", None)
         if not isinstance(shape, tuple) or len(shape) != 4 or not shape[3]:
-            raise ModelFileError(f"{name} takes {shape}: expected one picture, (batch, height, width, channels)")
+            raise ModelFileError(f"{name} takes {shape}: expected one image, (batch, height, width, channels)")
         if size is None and None in shape[1:3]:
-            raise UsageError(f"{name} takes pictures of any size: say which, height x width (size=, --size)")
+            raise UsageError(f"{name} takes images of any size: say which, height x width (size=, --size)")
         height, width = (fixed or asked for fixed, asked in zip(shape[1:3], size or (0, 0), strict=True))
-        self._pictures = np.zeros((1, height, width, shape[3]), np.float32)
+        self._images = np.zeros((1, height, width, shape[3]), np.float32)
         own = own_normalisation(model, shape[3])
         wants = None if own is None else Wanted(mean=own.mean, std=own.std, reason=own.reason)
-        self.inputs: tuple[TensorInfo, ...] = (replace(_tensor(0, "picture", self._pictures), wants=wants),)
+        self.inputs: tuple[TensorInfo, ...] = (replace(_tensor(0, "image", self._images), wants=wants),)
         self._results: list[npt.NDArray[Any]] = []
         self.invoke()
         self.outputs = tuple(_tensor(1 + n, "output", result) for n, result in enumerate(self._results))
 
     def view(self, tensor: TensorInfo) -> npt.NDArray[Any]:
-        """Returns a tensor's memory: the picture to be filled, or an output of the last `invoke`."""
-        return self._results[tensor.index - 1] if tensor.index else self._pictures
+        """Returns a tensor's memory: the image to be filled, or an output of the last `invoke`."""
+        return self._results[tensor.index - 1] if tensor.index else self._images
 
     def origin(self, output: TensorInfo) -> Origin:
         """Returns what the values are, as the network's last layer tells."""
@@ -247,21 +247,21 @@ class KerasNetwork:
 
     def invoke(self) -> None:
         """Runs the network once."""
-        results = self._forward(self._pictures)
+        results = self._forward(self._images)
         if isinstance(results, dict):
             results = list(results.values())
         listed = list(results) if isinstance(results, list | tuple) else [results]
         self._results = [_readable(keras.ops.convert_to_numpy(result)) for result in listed]
 
     def twin(self) -> None:
-        """Returns None: frameworks use all processors for one picture."""
+        """Returns None: frameworks use all processors for one image."""
 
 
 def open_network(content: bytes, options: OpenOptions) -> KerasNetwork:
     """Opens a `.keras` or `.h5` file as a runtime does.
 
     Raises:
-        ModelFileError: The file is damaged or no Keras model, or does not take one picture.
+        ModelFileError: The file is damaged or no Keras model, or does not take one image.
         UsageError: A delegate or a number of threads was asked for, or a size is wanting.
     """
     for option, value in (("--delegate", options.delegate), ("--threads", options.threads)):
@@ -279,7 +279,7 @@ def open_network(content: bytes, options: OpenOptions) -> KerasNetwork:
 
 
 class KerasSegmenter(Segmenter):
-    """Segments pictures with a float Keras network that is loaded already.
+    """Segments images with a float Keras network that is loaded already.
 
     Args:
         model: See `KerasNetwork`. Of one channel, class 1 is where it is above 0.5 behind a sigmoid, above 0 without.

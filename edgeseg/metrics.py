@@ -130,7 +130,7 @@ def _covered(edge: Mask, near: Mask) -> float:
 
 
 class CalibrationError:
-    """How far a network's confidence is from its accuracy: the expected calibration error (ECE) over many pictures.
+    """How far a network's confidence is from its accuracy: the expected calibration error (ECE) over many images.
 
     Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, equation 3, with 15 bins of
     equal width; a pixel's confidence is the probability of the class that is chosen.
@@ -147,7 +147,7 @@ class CalibrationError:
         self._right = np.zeros(bins)
 
     def add(self, probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.integer]) -> None:
-        """Counts a picture.
+        """Counts an image.
 
         Args:
             probabilities: (H, W, classes), each pixel's sum to 1.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationRecord:
-    """Which pictures set the activation ranges: where from, how many, and the digest of their input tensors."""
+    """Which images set the activation ranges: where from, how many, and the digest of their input tensors."""
 
     source: str
     count: int
@@ -16,7 +16,7 @@ class CalibrationRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class AgreementRecord:
-    """Which pictures a file was compared with its network on.
+    """Which images a file was compared with its network on.
 
     Attributes:
         source: Where they are from.

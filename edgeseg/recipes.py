@@ -27,11 +27,11 @@ class RecipeRow:
         weights: How weights are stored.
         activations: What the network computes in; "int8" leaves no float operator.
         per_tensor: Whether a kernel has one scale; else each of its output channels has its own.
-        calibrated: Whether calibration pictures set the ranges of its activations.
+        calibrated: Whether calibration images set the ranges of its activations.
         base: The recipe by which the file is made at first, before its noisiest layers are turned back to float.
         trained: Whether it needs training with a data set.
         refinements: What happens to the file behind the converter, in order; each is kept only if it brings the file
-            nearer to the network, on pictures that neither calibration nor tuning saw.
+            nearer to the network, on images that neither calibration nor tuning saw.
         lowest_agreement: Fraction of pixels on which the file must choose as the network that it came from.
     """
 
@@ -58,7 +58,7 @@ REFINEMENTS = ("equalization", "ranges", "rounding", "biases", "logits")
 TUNED = ("equalization", "ranges", "biases", "logits")
 _ROWS = (
     RecipeRow(
-        name="int8_ptq", flags=("--int8",), summary="all integer, ranges from calibration pictures",
+        name="int8_ptq", flags=("--int8",), summary="all integer, ranges from calibration images",
         weights="int8", activations="int8", calibrated=True, refinements=TUNED,
     ),
     RecipeRow(

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 THREADS = max(2, min(16, (os.cpu_count() or 2) - 1))
-"""Helper threads that read and vary pictures: a GPU takes them faster than two threads make them."""
+"""Helper threads that read and vary images: a GPU takes them faster than two threads make them."""
 
 
 def made_ahead(make: Callable[[Item], Made], items: Iterable[Item], ahead: int) -> Generator[Made, None, None]:

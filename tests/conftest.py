@@ -1,4 +1,4 @@
-"""What all tests share: quiet libraries, the test data, a picture, and the command line."""
+"""What all tests share: quiet libraries, the test data, an image, and the command line."""
 
 from __future__ import annotations
 
@@ -83,18 +83,18 @@ def test_data() -> Path:
     return Path(folder)
 
 
-# === Painted pictures, and models of a few kilobytes that know them ===
+# === Painted images, and models of a few kilobytes that know them ===
 
 
 @pytest.fixture
 def photo() -> Uint8:
-    """A little picture, 48x64, blue-green-red: sky over a field, a house with a red roof, a grey road."""
+    """A little image, 48x64, blue-green-red: sky over a field, a house with a red roof, a grey road."""
     return make_photo(48, 64)
 
 
 @pytest.fixture
 def tiny_model() -> Path:
-    """An int8 model for 48x64 pictures such as `photo`, with its card (see tests/tiny/make.py)."""
+    """An int8 model for 48x64 images such as `photo`, with its card (see tests/tiny/make.py)."""
     return ROOT / "tests/tiny/colours_tiny_paint_48x64_int8_ptq.tflite"
 
 
@@ -112,7 +112,7 @@ def tiny_keras_model() -> Path:
 
 @pytest.fixture
 def tiny_dataset(tmp_path: Path) -> Path:
-    """A plain folder data set with a split "val" of three painted pictures and their exact labels."""
+    """A plain folder data set with a split "val" of three painted images and their exact labels."""
     root = tmp_path / "tiny_dataset"
     for index, (height, width) in enumerate([(48, 64), (96, 128), (72, 96)]):
         write_image(root / f"images/val/{index}.png", make_photo(height, width))

@@ -279,9 +279,9 @@ def voc_palette(data: Labelled, root: Path) -> None:
     colors = [*data.all_colors, *[(0, 0, 0)] * (256 - len(data.all_colors))]
     for sample in data.samples:
         ids = np.where(sample.label_map == VOID, len(data.names), sample.label_map).astype(np.uint8)
-        picture = Image.fromarray(ids)
-        picture.putpalette([part for color in colors for part in color])
-        picture.save(root / f"SegmentationClass/{sample.name}.png")
+        image = Image.fromarray(ids)
+        image.putpalette([part for color in colors for part in color])
+        image.save(root / f"SegmentationClass/{sample.name}.png")
 
 
 # === Label Studio ===

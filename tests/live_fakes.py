@@ -23,7 +23,7 @@ class ListSource:
         return self.frames[self.next - 1], time.monotonic()
 
     def frame_name(self):
-        return f"picture{self.next - 1}"
+        return f"image{self.next - 1}"
 
     def close(self):
         self.closed = True

@@ -20,7 +20,7 @@ SIZE = (64, 96)
 
 @pytest.fixture(scope="session")
 def meadow(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset]:
-    """Eight training and three validation pictures, 64x96: noisy green, a blue band, a red square; some ignored."""
+    """Eight training and three validation images, 64x96: noisy green, a blue band, a red square; some ignored."""
     root = tmp_path_factory.mktemp("meadow")
     random = np.random.default_rng(0)
     for split, count in (("train", 8), ("val", 3)):

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Sends pictures until the viewer is gone."""
+    """Sends images until the viewer is gone."""
 
     def do_GET(self):
         self.send_response(200)

@@ -1,4 +1,4 @@
-"""A painted picture with exact labels, and the classes of the little models that know it (see tiny/make.py)."""
+"""A painted image with exact labels, and the classes of the little models that know it (see tiny/make.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TINY_LABELS = LabelSet(names=("sky", "field", "other"), colors=((70, 130, 180), 
 
 
 def make_photo(height: int, width: int) -> Uint8:
-    """Paints the picture of `photo` at any size."""
+    """Paints the image of `photo` at any size."""
     image = np.empty((height, width, 3), np.uint8)
     image[:] = np.array([(230, 180, 120), (60, 150, 80), (110, 110, 110)], np.uint8)[make_photo_labels(height, width)]
     house = (slice(height // 6, height * 2 // 3), slice(width // 8, width // 3))

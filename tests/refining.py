@@ -1,4 +1,4 @@
-"""A small network of all that refinements have to know, its files and pictures, and how much noise is in a file."""
+"""A small network of all that refinements have to know, its files and images, and how much noise is in a file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def mixed_network() -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """Files of `mixed_network`, and pictures."""
+    """Files of `mixed_network`, and images."""
 
     integer: bytes
     per_tensor: bytes
@@ -86,7 +86,7 @@ def made_files() -> Made:
 
 
 def real_logits(content: bytes, inputs: Any) -> Float32:
-    """Logits of inputs, (pictures, h, w, classes)."""
+    """Logits of inputs, (images, h, w, classes)."""
     scale = IntegerFile(content).scale(IntegerFile(content).logits)
     return np.stack([out[0] if scale is None else scale.real(out[0]) for out in run_file(content, inputs)])
 

@@ -42,7 +42,7 @@ def make_report() -> Report:
         version="0.1.0",
         created="2026-11-22 10:00 UTC",
         examples=(
-            Example(name="0016E5.jpg", panels=(Panel(caption="picture", jpeg=JPEG), Panel(caption='"q"', jpeg=JPEG))),
+            Example(name="0016E5.jpg", panels=(Panel(caption="image", jpeg=JPEG), Panel(caption='"q"', jpeg=JPEG))),
         ),
         colors=(("road", (128, 64, 128)), ("sky & <b>cloud</b>", (70, 130, 180))),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`python3 rtsp_server.py PORT`: a test picture as Motion-JPEG over RTSP, by GStreamer's server (python3-gi)."""
+"""`python3 rtsp_server.py PORT`: a test image as Motion-JPEG over RTSP, by GStreamer's server (python3-gi)."""
 
 import sys
 

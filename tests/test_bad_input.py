@@ -204,7 +204,7 @@ def test_an_unknown_layout(refused: Refused, tiny_model: Path, tiny_dataset: Pat
     assert "unknown data set layout 'camvd': did you mean camvid?" in line
 
 
-# === Cameras, videos and pictures ===
+# === Cameras, videos and images ===
 
 
 @pytest.mark.parametrize("camera", ["97", "/dev/video97"])
@@ -216,14 +216,14 @@ def test_a_source_that_is_not_there(refused: Refused, tmp_path: Path, tiny_model
     assert "absent.mp4" in refused("run", tiny_model, "--source", tmp_path / "absent.mp4", "--headless")
 
 
-def test_a_folder_without_pictures(refused: Refused, tmp_path: Path, tiny_model: Path) -> None:
+def test_a_folder_without_images(refused: Refused, tmp_path: Path, tiny_model: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "empty" in refused("run", tiny_model, "--source", tmp_path / "empty", "--headless")
 
 
 @pytest.mark.parametrize("name", ["broken.mp4", "broken.png", "broken.jpg"])
-def test_a_source_that_is_no_video_or_picture(refused: Refused, tmp_path: Path, tiny_model: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"neither a video nor a picture " * 50)
+def test_a_source_that_is_no_video_or_image(refused: Refused, tmp_path: Path, tiny_model: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"neither a video nor an image " * 50)
     assert name in refused("run", tiny_model, "--source", tmp_path / name, "--headless")
 
 
@@ -286,7 +286,7 @@ def test_convert_what_is_converted_already(convert, tiny_model: Path) -> None:
     assert "expected the Keras model" in convert("--int8", model=tiny_model)
 
 
-def test_calibrating_with_no_pictures(convert, tmp_path: Path) -> None:
+def test_calibrating_with_no_images(convert, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no images" in convert("--int8", "--calibration", tmp_path / "empty")
 
@@ -295,9 +295,9 @@ def test_calibrating_with_what_is_not_there(convert, tmp_path: Path) -> None:
     assert "absent" in convert("--int8", "--calibration", tmp_path / "absent")
 
 
-def test_calibrating_with_what_is_no_picture(convert, tmp_path: Path) -> None:
+def test_calibrating_with_what_is_no_image(convert, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/0.png").write_text("no picture")
+    (tmp_path / "photos/0.png").write_text("no image")
     assert "0.png is not an image" in convert("--int8", "--calibration", tmp_path / "photos")
 
 
@@ -330,7 +330,7 @@ def test_convert_cannot_write(refused: Refused, tmp_path: Path, tiny_keras_model
 
 @pytest.fixture
 def train(refused: Refused, tmp_path: Path, tiny_dataset: Path):
-    """`train("--arch", "unet")` runs `edgeseg train` on the painted pictures; see `refused`."""
+    """`train("--arch", "unet")` runs `edgeseg train` on the painted images; see `refused`."""
     usual = ("--data", tiny_dataset, "--split", "val", "--size", "64x64", "--epochs", 1, "--out", tmp_path / "new/run")
 
     def run(*words: object) -> str:

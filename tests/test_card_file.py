@@ -173,8 +173,8 @@ def test_the_mark_changes_nothing_that_runs() -> None:
     assert unmarked(with_mark) == graph
     assert marked(with_mark) == with_mark
     assert unmarked(graph) == graph
-    picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
-    assert np.array_equal(Segmenter(attach(graph, CARD)).segment(picture), Segmenter(graph).segment(picture))
+    image = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    assert np.array_equal(Segmenter(attach(graph, CARD)).segment(image), Segmenter(graph).segment(image))
 
 
 @given(st.binary(max_size=60))

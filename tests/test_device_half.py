@@ -72,14 +72,14 @@ def test_a_command_that_needs_tensorflow_says_how_to_get_it(
 
 
 def test_every_device_command_runs_there(python, tiny_model: Path, tiny_dataset: Path, tmp_path: Path) -> None:
-    picture = tiny_dataset / "images/val/0.png"
+    image = tiny_dataset / "images/val/0.png"
     commands = {
         "models": (),
         "inspect": (tiny_model, "--edgetpu"),
         "eval": (tiny_model, "--data", tiny_dataset),
         "bench": (tiny_model, "--runs", 1, "--seconds", 0, "--warmup", 0),
-        "run": (tiny_model, "--source", picture, "--headless", "--stats", tmp_path / "stats.json"),
-        "survey": (picture, "-m", tiny_model, "-o", tmp_path / "survey"),
+        "run": (tiny_model, "--source", image, "--headless", "--stats", tmp_path / "stats.json"),
+        "survey": (image, "-m", tiny_model, "-o", tmp_path / "survey"),
         "report": (tiny_model, "--data", tiny_dataset, "-o", tmp_path / "out"),
     }
     lines = [[name, *map(str, words)] for name, words in commands.items()]

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from tiny_models import colour_model, picture
+from tiny_models import colour_model, painted
 
 from edgeseg.arrays import filled
 from edgeseg.card import InputSpec, LabelSet
@@ -15,11 +15,11 @@ from edgeseg.postprocess import Argmax, binary_label_map, label_map, probabiliti
 from edgeseg.refine.temporal import TemporalSmoother
 from edgeseg.runtime.segmenter import Segmenter
 
-RED, BLUE = picture(np.full((32, 48), 1)), picture(np.full((32, 48), 3))
+RED, BLUE = painted(np.full((32, 48), 1)), painted(np.full((32, 48), 3))
 SPEC = InputSpec(height=32, width=48)
 LABELS = LabelSet.from_names(("a", "b"))
 
-NO_PICTURES = {
+NO_IMAGES = {
     "grey": cv2.cvtColor(BLUE, cv2.COLOR_BGR2GRAY),
     "grey, one channel": cv2.cvtColor(BLUE, cv2.COLOR_BGR2GRAY)[:, :, None],
     "four channels": cv2.cvtColor(BLUE, cv2.COLOR_BGR2BGRA),
@@ -34,9 +34,9 @@ NO_PICTURES = {
 NO_LABEL_MAPS = {"int64": np.zeros((4, 6), np.int64), "3 axes": np.zeros((4, 6, 1), np.uint8), "empty": RED[:0, :, 0]}
 
 
-@pytest.mark.parametrize("frame", NO_PICTURES.values(), ids=NO_PICTURES.keys())
+@pytest.mark.parametrize("frame", NO_IMAGES.values(), ids=NO_IMAGES.keys())
 @pytest.mark.parametrize("input_type", [np.uint8, np.int8, np.float32])
-def test_a_segmenter_refuses_what_is_no_picture_and_does_not_answer_with_the_one_before(frame, input_type):
+def test_a_segmenter_refuses_what_is_no_image_and_does_not_answer_with_the_one_before(frame, input_type):
     segmenter = Segmenter(colour_model(input_type=input_type))
     assert (segmenter.segment(RED) == 1).all()
     for entry in (segmenter.segment, segmenter.prepare, lambda f: segmenter.stage(f, segmenter.staging())):
@@ -46,16 +46,16 @@ def test_a_segmenter_refuses_what_is_no_picture_and_does_not_answer_with_the_one
     assert (segmenter.segment(BLUE) == 3).all()
 
 
-def test_the_message_tells_how_to_make_a_picture_of_it():
+def test_the_message_tells_how_to_make_a_image_of_it():
     with pytest.raises(UsageError, match=r"the frame is uint8 of shape \(32, 48\).*COLOR_GRAY2BGR"):
-        Segmenter(colour_model()).segment(NO_PICTURES["grey"])
+        Segmenter(colour_model()).segment(NO_IMAGES["grey"])
     with pytest.raises(UsageError, match="COLOR_BGRA2BGR"):
-        Segmenter(colour_model()).segment(NO_PICTURES["four channels"])
+        Segmenter(colour_model()).segment(NO_IMAGES["four channels"])
     with pytest.raises(UsageError, match="values 0-255"):
-        Segmenter(colour_model()).segment(NO_PICTURES["float"])
+        Segmenter(colour_model()).segment(NO_IMAGES["float"])
 
 
-def test_a_picture_that_is_a_view_is_read_as_it_looks():
+def test_a_image_that_is_a_view_is_read_as_it_looks():
     segmenter = Segmenter(colour_model())
     half = np.hstack([RED[:, :24], BLUE[:, :24]])
     mirrored = segmenter.segment(half[:, ::-1])
@@ -92,7 +92,7 @@ def test_a_label_map_goes_only_where_it_fits(out, output):
 
 
 @pytest.mark.parametrize("size", [(0, 48), (32, -1), (32.5, 48)], ids=str)
-def test_a_size_that_no_picture_has(size):
+def test_a_size_that_no_image_has(size):
     segmenter = Segmenter(colour_model())
     for sharp in (False, True):
         with pytest.raises(UsageError, match="expected height and width, whole numbers"):
@@ -101,7 +101,7 @@ def test_a_size_that_no_picture_has(size):
         content_size(*size, SPEC)
 
 
-@pytest.mark.parametrize("image", NO_PICTURES.values(), ids=NO_PICTURES.keys())
+@pytest.mark.parametrize("image", NO_IMAGES.values(), ids=NO_IMAGES.keys())
 def test_preprocessing_and_drawing(image):
     for entry in (
         lambda: fit(image, SPEC),
@@ -168,8 +168,8 @@ def test_scores():
         boundary_f(ids, ids, 1, tolerance=-1)
 
 
-def test_writing_a_picture_does_not_turn_floats_into_bytes(tmp_path):
-    with pytest.raises(OutputError, match="no picture is float32"):
+def test_writing_a_image_does_not_turn_floats_into_bytes(tmp_path):
+    with pytest.raises(OutputError, match="no image is float32"):
         write_image(tmp_path / "image.png", np.full((4, 6, 3), 0.5, np.float32))
 
 

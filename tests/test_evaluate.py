@@ -1,4 +1,4 @@
-"""What an evaluation tells: by class, by picture, how sure it is, and of networks whose classes are others."""
+"""What an evaluation tells: by class, by image, how sure it is, and of networks whose classes are others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIZE = (24, 32)
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Twelve label maps of random blocks; the pictures hold the ids, so that a function can "see" them."""
+    """Twelve label maps of random blocks; the images hold the ids, so that a function can "see" them."""
     root, random = tmp_path_factory.mktemp("blocks"), np.random.default_rng(0)
     for number in range(12):
         ids = np.kron(random.integers(0, 3, (6, 8)), np.ones((4, 4))).astype(np.uint8)
@@ -55,17 +55,17 @@ def wrong_in(share: float) -> Segment:
     return segment
 
 
-def test_scores_of_pictures_and_of_all_come_from_the_same_counts(dataset: Dataset) -> None:
+def test_scores_of_images_and_of_all_come_from_the_same_counts(dataset: Dataset) -> None:
     found = evaluate(wrong_in(0.5), dataset)
-    assert found.pictures is not None
+    assert found.per_image is not None
     assert found.confusion is not None
     maps = [(dataset.load(n)[1], wrong_in(0.5)(dataset.load(n)[0], *SIZE)) for n in range(12)]
     matrices = [confusion_matrix(truth, predicted, 3) for truth, predicted in maps]
     np.testing.assert_array_equal(found.confusion, sum(matrices))
-    np.testing.assert_allclose(found.pictures.miou, [miou(matrix) for matrix in matrices])
-    np.testing.assert_allclose(found.pictures.class_iou, [class_iou(matrix) for matrix in matrices])
-    np.testing.assert_allclose(found.pictures.pixel_accuracy, [np.trace(m) / m.sum() for m in matrices])
-    assert found.pictures.names == tuple(f"{number:02}.png" for number in range(12))
+    np.testing.assert_allclose(found.per_image.miou, [miou(matrix) for matrix in matrices])
+    np.testing.assert_allclose(found.per_image.class_iou, [class_iou(matrix) for matrix in matrices])
+    np.testing.assert_allclose(found.per_image.pixel_accuracy, [np.trace(m) / m.sum() for m in matrices])
+    assert found.per_image.names == tuple(f"{number:02}.png" for number in range(12))
     iou = np.array(list(found.class_iou.values()))
     np.testing.assert_allclose(list(found.class_dice.values()), 2 * iou / (1 + iou))
 
@@ -82,19 +82,19 @@ def test_what_is_watched_is_what_is_scored(dataset: Dataset) -> None:
     assert watched == [0, 4, 7, 11]
 
 
-def test_an_interval_holds_the_score_and_narrows_with_more_pictures(dataset: Dataset) -> None:
+def test_an_interval_holds_the_score_and_narrows_with_more_images(dataset: Dataset) -> None:
     few, all_of_them = (evaluate(wrong_in(0.3), dataset, limit=limit) for limit in (3, None))
-    assert few.pictures is not None
-    assert all_of_them.pictures is not None
-    wide, narrow = miou_interval(few.pictures), miou_interval(all_of_them.pictures)
+    assert few.per_image is not None
+    assert all_of_them.per_image is not None
+    wide, narrow = miou_interval(few.per_image), miou_interval(all_of_them.per_image)
     assert narrow.low < all_of_them.miou < narrow.high
     assert narrow.high - narrow.low < wide.high - wide.low
-    assert miou_interval(all_of_them.pictures) == narrow, "the same seed, the same interval"
+    assert miou_interval(all_of_them.per_image) == narrow, "the same seed, the same interval"
 
 
-def test_a_small_difference_on_the_same_pictures_is_told_from_chance(dataset: Dataset) -> None:
-    """Each network's own interval is wide, since pictures differ; the difference of the two is sure."""
-    better, worse = (evaluate(wrong_in(share), dataset).pictures for share in (0.3, 0.35))
+def test_a_small_difference_on_the_same_images_is_told_from_chance(dataset: Dataset) -> None:
+    """Each network's own interval is wide, since images differ; the difference of the two is sure."""
+    better, worse = (evaluate(wrong_in(share), dataset).per_image for share in (0.3, 0.35))
     assert better is not None
     assert worse is not None
     apart = difference_interval(better, worse)
@@ -104,11 +104,11 @@ def test_a_small_difference_on_the_same_pictures_is_told_from_chance(dataset: Da
     assert same.low == same.high == 0
 
 
-def test_only_scores_of_the_same_pictures_are_compared(dataset: Dataset) -> None:
-    few, more = (evaluate(seen, dataset, limit=limit).pictures for limit in (3, 4))
+def test_only_scores_of_the_same_images_are_compared(dataset: Dataset) -> None:
+    few, more = (evaluate(seen, dataset, limit=limit).per_image for limit in (3, 4))
     assert few is not None
     assert more is not None
-    with pytest.raises(DataError, match="3 and 4 pictures: expected the same"):
+    with pytest.raises(DataError, match="3 and 4 images: expected the same"):
         difference_interval(few, more)
 
 
@@ -166,7 +166,7 @@ def scored(cli: Any, tiny_model: Path, tiny_dataset: Path) -> Callable[..., Any]
     return lambda *options: cli("eval", tiny_model, "--data", tiny_dataset, *options, "--json")
 
 
-def test_a_user_sees_the_worst_pictures_and_every_pictures_score(scored: Any, tmp_path: Path) -> None:
+def test_a_user_sees_the_worst_images_and_every_images_score(scored: Any, tmp_path: Path) -> None:
     done = scored("--csv", tmp_path / "scores.csv", "--worst", 2, "--overlays", tmp_path / "worst")
     assert done.exit_code == 0, done.stderr
     with (tmp_path / "scores.csv").open() as file:
@@ -181,7 +181,7 @@ def test_a_user_sees_the_worst_pictures_and_every_pictures_score(scored: Any, tm
         f"{place:03}_{Path(entry['image']).stem}" for place, entry in enumerate(done.json["worst"], 1)
     ]
     height, width = read_image(written[0]).shape[:2]
-    assert width == 3 * height * 64 // 48, "picture, labels and prediction side by side"
+    assert width == 3 * height * 64 // 48, "image, labels and prediction side by side"
 
 
 def test_boundaries_confidence_and_mistakes_are_told(scored: Any) -> None:

@@ -16,7 +16,7 @@ from edgeseg.image import write_image
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a picture in photos/ and a video."""
+    """The current folder, with an image in photos/ and a video."""
     monkeypatch.chdir(tmp_path)
     write_image("photos/0.png", np.zeros((48, 64, 3), np.uint8))
     video = cv2.VideoWriter("film.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
@@ -35,7 +35,7 @@ PHOTOS, VIDEO = ("--source", "photos", "--headless"), ("--source", "film.avi", "
         ((*VIDEO, "--fps", "5"), "film.avi is a video: leave it out"),
         ((*PHOTOS, "--size", "48x64"), "--size asks a camera for a frame size"),
         ((*VIDEO, "--size", "48x64"), "film.avi is a video: leave it out"),
-        ((*PHOTOS, "--realtime"), "--realtime plays a video at its own speed; photos is pictures"),
+        ((*PHOTOS, "--realtime"), "--realtime plays a video at its own speed; photos is images"),
         (("--camera", "0", "--realtime"), "--realtime plays a video at its own speed; 0 is a camera"),
         (("--source", "rtsp://127.0.0.1:9/x", "--fps", "5"), "is a stream: leave it out"),
         ((*PHOTOS, "--exit-on-loss"), "--exit-on-loss is for a camera or a stream"),
@@ -65,8 +65,8 @@ def test_what_a_source_can_use_is_taken(cli: Any, tiny_model: Path, here: Path) 
 
 
 def test_convert_refuses_a_data_folder_that_nothing_reads(cli: Any, tiny_keras_model: Path, here: Path) -> None:
-    for pictures in (("--calibration", "photos"), ()):
-        done = cli("convert", tiny_keras_model, "--int8", *pictures, "--data", "photos", "-o", "x.tflite")
+    for images in (("--calibration", "photos"), ()):
+        done = cli("convert", tiny_keras_model, "--int8", *images, "--data", "photos", "-o", "x.tflite")
         assert "--data photos: folder of a manifest's files, or of the data set of --qat" in done.error
     assert not (here / "x.tflite").exists()
 
@@ -88,11 +88,11 @@ def test_a_time_and_a_number_of_epochs_exclude_each_other(cli: Any, tiny_dataset
         (("synth", "made", "--frames", "30"), "--frames 30 without --flight"),
         (("synth", "made", "--count", "0", "--flight", "f.avi", "--split", "val"), "--split val with --count 0"),
         (("manifest", "made.json", "--images", "*.jpg"), "--images *.jpg without --data"),
-        (("manifest", "made.json", "--data", "photos", "--seed", "3"), "--size and --seed are of synthetic pictures"),
-        (("manifest", "made.json", "--data", "photos", "--size", "8x8"), "--size and --seed are of synthetic pictures"),
+        (("manifest", "made.json", "--data", "photos", "--seed", "3"), "--size and --seed are of synthetic images"),
+        (("manifest", "made.json", "--data", "photos", "--size", "8x8"), "--size and --seed are of synthetic images"),
     ],
 )  # fmt: skip
-def test_data_refuses_what_is_for_other_pictures(cli: Any, here: Path, words: tuple[str, ...], message: str) -> None:
+def test_data_refuses_what_is_for_other_images(cli: Any, here: Path, words: tuple[str, ...], message: str) -> None:
     assert message in cli("data", *words).error
     assert not list(here.glob("made*"))
     assert not (here / "f.avi").exists()
@@ -120,8 +120,8 @@ def test_import_refuses_to_draw_where_nothing_is_drawn(
 
 
 def test_explain_refuses_a_folder_that_nothing_reads(cli: Any, tiny_model: Path, here: Path) -> None:
-    for pictures in (("--calibration", "photos"), ()):
-        done = cli("explain", tiny_model, *pictures, "--data", "photos")
+    for images in (("--calibration", "photos"), ()):
+        done = cli("explain", tiny_model, *images, "--data", "photos")
         assert "--data photos is the folder of a manifest's files" in done.error
 
 

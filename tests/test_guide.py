@@ -47,7 +47,7 @@ def test_every_example_of_the_guide_runs(meadow_folder: Path, tmp_path: Path, mo
     assert names["stats"].frames == 3
     assert names["count"].pixels > 0
     assert names["page"].read_text().startswith("<!doctype html>")
-    assert edgeseg.read_image("overlay.png").shape == names["picture"].shape
+    assert edgeseg.read_image("overlay.png").shape == names["image"].shape
     assert cv2.VideoCapture("flight_overlay.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == 3
 
 

@@ -25,17 +25,17 @@ from edgeseg.image import (
     write_image,
 )
 
-# === Reading pictures ===
+# === Reading images ===
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm"])
-def test_a_picture_is_read_as_it_was_written(tmp_path: Path, photo, suffix: str) -> None:
+def test_a_image_is_read_as_it_was_written(tmp_path: Path, photo, suffix: str) -> None:
     write_image(tmp_path / f"photo{suffix}", photo)
     assert np.array_equal(read_image(tmp_path / f"photo{suffix}"), photo)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
-def test_a_lossy_picture_is_read_nearly_as_it_was_written(tmp_path: Path, photo, suffix: str) -> None:
+def test_a_lossy_image_is_read_nearly_as_it_was_written(tmp_path: Path, photo, suffix: str) -> None:
     write_image(tmp_path / f"photo{suffix}", photo)
     assert np.abs(read_image(tmp_path / f"photo{suffix}").astype(int) - photo).mean() < 6
 
@@ -55,7 +55,7 @@ def test_transparency_is_dropped(tmp_path: Path) -> None:
     assert read_image(tmp_path / "see_through.png")[0, 0].tolist() == [10, 0, 255]
 
 
-def test_a_palette_picture_gives_its_colours(tmp_path: Path) -> None:
+def test_a_palette_image_gives_its_colours(tmp_path: Path) -> None:
     image = Image.new("P", (3, 2), 1)
     image.putpalette([0, 0, 0, 200, 100, 50])
     image.save(tmp_path / "palette.png")
@@ -83,12 +83,12 @@ def encoded(suffix: str) -> bytes:
     return cv2.imencode(suffix, make_photo(60, 80))[1].tobytes()
 
 
-def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
+def test_what_is_no_image_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read image .*absent\.png: No such file"):
         read_image(tmp_path / "absent.png")
     with pytest.raises(DataError, match="Is a directory"):
         read_image(tmp_path)
-    for content in (b"", b"text, not a picture", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", bytes(4000)):
+    for content in (b"", b"text, not an image", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", bytes(4000)):
         (tmp_path / "x.png").write_bytes(content)
         with pytest.raises(DataError, match=r"x\.png is not an image that can be read \(\d+ bytes\)"):
             read_image(tmp_path / "x.png")
@@ -96,7 +96,7 @@ def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".ppm"])
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
-def test_a_cut_off_picture_is_refused(tmp_path: Path, suffix: str, part: float) -> None:
+def test_a_cut_off_image_is_refused(tmp_path: Path, suffix: str, part: float) -> None:
     """Some decoders would paint the missing rows grey and say nothing."""
     content = encoded(suffix)
     (tmp_path / f"cut{suffix}").write_bytes(content[: int(len(content) * part)])
@@ -173,7 +173,7 @@ def test_what_is_no_label_map_is_told(tmp_path: Path, photo) -> None:
         read_label_map(tmp_path)
     packed = io.BytesIO()
     Image.fromarray(np.tile(IDS, (40, 40))).save(packed, "PNG")
-    for content in (b"", b"no picture", packed.getvalue()[:60], packed.getvalue()[:-30]):
+    for content in (b"", b"no image", packed.getvalue()[:60], packed.getvalue()[:-30]):
         (tmp_path / "x.png").write_bytes(content)
         with pytest.raises(DataError, match="is not a label map that can be read"):
             read_label_map(tmp_path / "x.png")
@@ -192,7 +192,7 @@ def test_a_label_map_is_not_written_where_its_ids_would_change(tmp_path: Path, s
 def test_what_cannot_be_written_is_told(tmp_path: Path, photo) -> None:
     with pytest.raises(OutputError, match=r"expected a name that ends in \.png or \.jpg"):
         write_image(tmp_path / "photo.txt", photo)
-    with pytest.raises(OutputError, match=r"no picture is float64 of shape \(2, 3, 7\)"):
+    with pytest.raises(OutputError, match=r"no image is float64 of shape \(2, 3, 7\)"):
         write_image(tmp_path / "photo.png", np.zeros((2, 3, 7)))
     assert not list(tmp_path.iterdir())
 
@@ -200,7 +200,7 @@ def test_what_cannot_be_written_is_told(tmp_path: Path, photo) -> None:
 # === Fitting to a network's input ===
 
 
-def test_a_picture_of_the_right_size_only_changes_its_channel_order(photo) -> None:
+def test_a_image_of_the_right_size_only_changes_its_channel_order(photo) -> None:
     assert np.array_equal(fit(photo, InputSpec(height=48, width=64)), photo[:, :, ::-1])
 
 
@@ -348,14 +348,14 @@ def test_any_number_of_channels_goes_in_as_it_is(photo) -> None:
     ],
     ids=["four channels", "float", "empty", "a line"],
 )
-def test_a_picture_that_the_network_cannot_take_is_refused(order, frame) -> None:
+def test_a_image_that_the_network_cannot_take_is_refused(order, frame) -> None:
     spec = InputSpec(height=4, width=6, order=order, channels=1 if order == "grey" else 3)
-    with pytest.raises(UsageError, match=r"picture is .*: expected \(height, width, 3\)"):
+    with pytest.raises(UsageError, match=r"image is .*: expected \(height, width, 3\)"):
         fit(frame, spec)
 
 
-def test_a_colour_input_takes_no_grey_picture() -> None:
-    with pytest.raises(UsageError, match=r"picture is uint8 of shape \(4, 6\): expected \(height, width, 3\) uint8"):
+def test_a_colour_input_takes_no_grey_image() -> None:
+    with pytest.raises(UsageError, match=r"image is uint8 of shape \(4, 6\): expected \(height, width, 3\) uint8"):
         fit(np.zeros((4, 6), np.uint8), InputSpec(height=4, width=6))
 
 

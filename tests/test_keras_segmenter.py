@@ -13,8 +13,8 @@ from painting import TINY_LABELS, make_photo, make_photo_labels
 keras = pytest.importorskip("keras")
 
 from edgeseg.card import InputSpec, Recipe  # noqa: E402
+from edgeseg.conversion.images import divide_arrays  # noqa: E402
 from edgeseg.conversion.network import convert_network  # noqa: E402
-from edgeseg.conversion.pictures import divide_arrays  # noqa: E402
 from edgeseg.data.layouts import open_dataset  # noqa: E402
 from edgeseg.image import write_image  # noqa: E402
 from edgeseg.keras_model import KerasSegmenter, load_model  # noqa: E402
@@ -34,9 +34,9 @@ def test_a_letterboxed_network_and_its_files_score_the_same(tiny_keras_model: Pa
     dataset = open_dataset(tmp_path, "val")
     reference = evaluate(KerasSegmenter(network, card.input, card.labels), dataset)
     assert reference.miou > 0.8, "padding is not scored"
-    pictures = [make_photo(48 + 4 * n, 64 + 9 * n) for n in range(8)]
+    images = [make_photo(48 + 4 * n, 64 + 9 * n) for n in range(8)]
     for recipe, points in (("float32", 0.001), ("int8_ptq", 0.003)):
-        done = convert_network(network, card, Recipe(name=recipe), divide_arrays(pictures, "paint"))
+        done = convert_network(network, card, Recipe(name=recipe), divide_arrays(images, "paint"))
         assert done.card.agreement is not None
         assert done.card.agreement > 0.99
         assert abs(evaluate(Segmenter(done.content), dataset).miou - reference.miou) <= points
@@ -55,7 +55,7 @@ def test_a_network_of_any_size_needs_one(tmp_path: Path, cli, tiny_dataset: Path
     image = keras.Input((None, None, 3))
     network = keras.Model(image, keras.layers.Conv2D(3, 1)(image))
     network.save(tmp_path / "any.keras")
-    assert "takes pictures of any size" in cli("eval", tmp_path / "any.keras", "--data", tiny_dataset).error
+    assert "takes images of any size" in cli("eval", tmp_path / "any.keras", "--data", tiny_dataset).error
     done = cli("eval", tmp_path / "any.keras", "--data", tiny_dataset, "--size", "32x32", "--json")
     assert done.exit_code == 0, done.stderr
     assert Segmenter(tmp_path / "any.keras", size=(20, 24)).output_size == (20, 24)

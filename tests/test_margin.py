@@ -1,4 +1,4 @@
-"""Networks without padding say nothing of their margin: it mirrors the picture, and labels are cut to the rest."""
+"""Networks without padding say nothing of their margin: it mirrors the image, and labels are cut to the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytest.importorskip("tensorflow")
 MARGIN = 6
 
 
-def test_the_picture_lies_between_the_margins_and_is_mirrored_there() -> None:
+def test_the_image_lies_between_the_margins_and_is_mirrored_there() -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 28, 3), np.uint8)
     spec = InputSpec(height=32, width=40, margin=MARGIN)
     assert spec.inner == content_size(20, 28, spec) == (20, 28)
@@ -36,9 +36,9 @@ def test_a_margin_that_leaves_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
-def test_label_maps_of_an_unpadded_network_and_its_files_cover_the_whole_picture(tiny_keras_model, resize) -> None:
+def test_label_maps_of_an_unpadded_network_and_its_files_cover_the_whole_image(tiny_keras_model, resize) -> None:
+    from edgeseg.conversion.images import divide_arrays
     from edgeseg.conversion.network import convert_network
-    from edgeseg.conversion.pictures import divide_arrays
     from edgeseg.keras_model import KerasSegmenter, load_model
     from edgeseg.runtime.segmenter import Segmenter
 

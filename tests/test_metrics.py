@@ -36,8 +36,8 @@ def test_a_class_predicted_where_it_is_not_counts_as_zero() -> None:
     assert miou(confusion) == 1 / 4
 
 
-def test_pictures_add_up_before_the_ratio_is_taken() -> None:
-    """mIoU is one ratio over the whole split (PASCAL VOC), not the mean over pictures."""
+def test_images_add_up_before_the_ratio_is_taken() -> None:
+    """mIoU is one ratio over the whole split (PASCAL VOC), not the mean over images."""
     first = confusion_matrix(np.array([[0, 0, 0, 1]]), np.array([[0, 0, 0, 0]]), 2)
     second = confusion_matrix(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 1, 1]]), 2)
     assert class_iou(first + second).tolist() == [3 / 4, 4 / 5]
@@ -168,7 +168,7 @@ def test_a_boundary_needs_flat_maps() -> None:
 
 
 def test_the_calibration_error_of_five_pixels_in_four_bins() -> None:
-    """Of two pictures; bins are open below: 0.5 is in the second. A softmax may round to more than 1."""
+    """Of two images; bins are open below: 0.5 is in the second. A softmax may round to more than 1."""
     error = CalibrationError(bins=4, ignore_index=9)
     assert math.isnan(error.value)
     error.add(np.array([[[0.2] * 5, [0.5, 0.5, 0, 0, 0]]], np.float32), np.array([[3, 0]]))  # wrong, right

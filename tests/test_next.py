@@ -19,7 +19,7 @@ COLOURS = np.array([[10, 20, 30], [200, 0, 0]], np.uint8)
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
-    """Twelve pictures, 64x96, of red discs on smooth noise, and coloured masks."""
+    """Twelve images, 64x96, of red discs on smooth noise, and coloured masks."""
     root, random = tmp_path / "export", np.random.default_rng(0)
     for number in range(12):
         grid = random.integers(0, 256, (5, 6, 3), dtype=np.uint8)

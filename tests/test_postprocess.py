@@ -77,7 +77,7 @@ def test_sizes_and_classes_that_no_label_map_can_have_are_refused(shape):
 
 
 @pytest.mark.parametrize("size", [(0, 4), (4, -1), (4, 2.5)])
-def test_a_size_that_no_picture_has_is_refused(size):
+def test_a_size_that_no_image_has_is_refused(size):
     logits = np.zeros((2, 2, 2), np.float32)
     for upsample in (label_map, probabilities):
         with pytest.raises(UsageError, match="expected"):

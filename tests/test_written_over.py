@@ -22,7 +22,7 @@ from edgeseg.tflite.edgetpu.compiler import compile_model
 
 @pytest.fixture
 def desk(tmp_path: Path, photo: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working folder with a model, pictures, links to them, and a folder of links; nothing in it may change."""
+    """A working folder with a model, images, links to them, and a folder of links; nothing in it may change."""
     desk = tmp_path / "desk"
     (desk / "photos").mkdir(parents=True)
     (desk / "links").mkdir()
@@ -49,14 +49,14 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--source photos --save-labels photos", "that is the folder of the source's pictures"),
-        ("--source photos --save-overlays photos", "that is the folder of the source's pictures"),
-        ("--source photos --save-labels ./photos/../photos", "the folder of the source's pictures"),
-        ("--source photos --save-labels photos_link", "the folder of the source's pictures"),
-        ("--source photos_link --save-labels photos", "the folder of the source's pictures"),
-        ("--source photos/*.png --save-labels photos", "the folder of the source's pictures"),
-        ("--source **/*.png --save-labels photos", "the folder of the source's pictures"),
-        ("--source links --save-labels photos", "the folder of the source's pictures"),
+        ("--source photos --save-labels photos", "that is the folder of the source's images"),
+        ("--source photos --save-overlays photos", "that is the folder of the source's images"),
+        ("--source photos --save-labels ./photos/../photos", "the folder of the source's images"),
+        ("--source photos --save-labels photos_link", "the folder of the source's images"),
+        ("--source photos_link --save-labels photos", "the folder of the source's images"),
+        ("--source photos/*.png --save-labels photos", "the folder of the source's images"),
+        ("--source **/*.png --save-labels photos", "the folder of the source's images"),
+        ("--source links --save-labels photos", "the folder of the source's images"),
         (
             "--source film.avi --record film.avi",
             "cannot write the recording to film.avi: that is what the source reads",
@@ -78,7 +78,7 @@ def test_run(cli: Any, desk: Path, words: str, message: str) -> None:
 
 
 def test_run_where_nothing_is_lost(cli: Any, tmp_path: Path, photo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One picture has no folder of its own, and a device takes what comes."""
+    """One image has no folder of its own, and a device takes what comes."""
     monkeypatch.chdir(tmp_path)
     Path("model.tflite").write_bytes(colour_model(48, 64))
     write_image("photo.png", photo)
@@ -94,7 +94,7 @@ def test_a_device_may_take_several_results() -> None:
 
 
 @pytest.mark.parametrize(
-    ("out", "message"), [("net.keras", "the network"), ("photos/0.png", "a calibration picture"),
+    ("out", "message"), [("net.keras", "the network"), ("photos/0.png", "a calibration image"),
                          ("net_link.tflite", "the network"), ("set.json", "the calibration set")],
 )  # fmt: skip
 def test_convert(cli: Any, desk: Path, tiny_keras_model: Path, out: str, message: str) -> None:

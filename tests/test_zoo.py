@@ -91,7 +91,7 @@ ON_CAMVID = [name for name in zoo.names() if zoo.load(name).files[-1][1].scores[
 
 @pytest.mark.parametrize("name", ON_CAMVID)
 def test_the_camvid_models_score_what_their_cards_say(name: str, test_data: Path) -> None:
-    """On some pictures of the validation split, within what so few pictures allow."""
+    """On some images of the validation split, within what so few images allow."""
     segmenter = Segmenter(zoo.resolve(name))
     assert segmenter.card is not None
     dataset = open_dataset(test_data / "camvid", "val")

@@ -153,6 +153,6 @@ def edgetpu_model() -> bytes:
     return build.build([frame], [logits])
 
 
-def picture(label_map) -> np.ndarray:
+def painted(label_map) -> np.ndarray:
     """Paints a label map of the colour network's classes: (H, W) to (H, W, 3), blue-green-red."""
     return COLORS_BGR[np.asarray(label_map)]

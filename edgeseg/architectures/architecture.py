@@ -33,7 +33,7 @@ class Reference:
         width: Its input columns.
         output_stride: Its output stride.
         parameters: Its trainable parameters.
-        multiply_accumulates: Of one picture.
+        multiply_accumulates: Of one image.
     """
 
     backbone: str
@@ -69,7 +69,7 @@ class NetworkForm:
     def covers(self, height: int, width: int) -> tuple[slice, slice]:
         """Returns the rows and columns of an input of height x width that the logits cover, all of them or the middle.
 
-        Labels and pictures are cropped to it where they meet the logits.
+        Labels and images are cropped to it where they meet the logits.
         """
         return slice(self.margin, height - self.margin), slice(self.margin, width - self.margin)
 

@@ -37,7 +37,7 @@ def build(
         channels: Of the input.
 
     Returns:
-        A `keras.Model` from (batch, height, width, channels) pictures, normalised to about -1..1, to logits (batch, h,
+        A `keras.Model` from (batch, height, width, channels) images, normalised to about -1..1, to logits (batch, h,
         w, num_classes); h and w are the size, or the size over a stride.
 
     Raises:

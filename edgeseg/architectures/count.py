@@ -12,7 +12,7 @@ def parameters(model: Any) -> int:
 
 
 def multiply_accumulates(model: Any) -> int:
-    """Returns the multiply-accumulates of one picture in convolutions of all kinds.
+    """Returns the multiply-accumulates of one image in convolutions of all kinds.
 
     Args:
         model: A network of a fixed input size, in which every layer is used once.

@@ -119,9 +119,9 @@ def _v2_paper(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
 
 
 def _v2_three_scales(K: ModuleType, image: Tensor, spec: NetworkSpec) -> Tensor:
-    """DeepLab v2 as the paper evaluates it: on the picture at scales 1, 0.75 and 0.5, with shared weights.
+    """DeepLab v2 as the paper evaluates it: on the image at scales 1, 0.75 and 0.5, with shared weights.
 
-    The scores of each scale are brought to the picture's size, and each class keeps its largest (section 4.1.2).
+    The scores of each scale are brought to the image's size, and each class keeps its largest (section 4.1.2).
     """
     any_size = K.Input((None, None, spec.channels), name="any_scale")
     shared = K.Model(any_size, _paper_scores(K, any_size, spec, ASPP_RATES), name="shared")

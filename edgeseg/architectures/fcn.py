@@ -3,7 +3,7 @@
 Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015; PAMI 2017.
 
 Paper form, VGG16, 21 classes: 136,152,917 parameters (32s), 134,815,994 (16s), 134,489,759 (8s), as the layers of the
-authors' Caffe networks (fcn.berkeleyvision.org, voc-fcn*/net.py) add up. As there, the picture is padded by 100 pixels,
+authors' Caffe networks (fcn.berkeleyvision.org, voc-fcn*/net.py) add up. As there, the image is padded by 100 pixels,
 nothing behind is, and what is too much is cropped where maps meet and in the end: any input size will do.
 """
 
@@ -34,7 +34,7 @@ PAPER_PADDING = 100
 SKIP_OFFSETS = {16: 5, 8: 9}
 """Where the score of each stride is cropped to meet the coarser one; the authors' crop layers."""
 END_OFFSETS = {32: 19, 16: 27, 8: 31}
-"""Where the picture begins in the upsampled scores, by the stride of the last fusion."""
+"""Where the image begins in the upsampled scores, by the stride of the last fusion."""
 
 
 def _edge(K: ModuleType, image: Tensor, spec: NetworkSpec, *, skips: int) -> Tensor:

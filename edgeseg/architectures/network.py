@@ -27,7 +27,7 @@ class NetworkSpec:
         width: Input columns.
         output_stride: Input size over the size of the encoder's last feature map: 8, 16 or 32.
         form: "edge" is written so that all of it quantizes and runs on every target; "paper" is the paper's network.
-        channels: Of the input: 3 for colour pictures, 1 for grey ones.
+        channels: Of the input: 3 for colour images, 1 for grey ones.
     """
 
     architecture: str
@@ -87,7 +87,7 @@ def dilation_fits(rates: Callable[[int], tuple[int, ...]], shrunk: int = 1) -> C
 
     Args:
         rates: From the output stride to the dilation rates of the head.
-        shrunk: How many times smaller than the input the smallest picture is that the head sees.
+        shrunk: How many times smaller than the input the smallest image is that the head sees.
     """
 
     def check(spec: NetworkSpec) -> None:

@@ -50,7 +50,7 @@ def _decode(
 
 
 def reduced_pyramid(K: ModuleType, x: Tensor, filters: int) -> Tensor:
-    """DeepLab v3's pyramid without its dilated branches: a 1x1 convolution and the pooled picture.
+    """DeepLab v3's pyramid without its dilated branches: a 1x1 convolution and the pooled image.
 
     Sandler et al., "MobileNetV2", CVPR 2018, section 6.3, which finds the dilated branches to cost much and to bring
     little on a mobile backbone. The pooled vector's part of the projection is added, as in `separable_aspp`; it has a

@@ -1,4 +1,4 @@
-"""ParseNet: the whole picture's mean feature, normalised like the local ones and set beside each of them.
+"""ParseNet: the whole image's mean feature, normalised like the local ones and set beside each of them.
 
 Liu, Rabinovich, Berg, "ParseNet: Looking Wider to See Better", ICLR 2016 workshop.
 

@@ -21,7 +21,7 @@ COMMANDS = {
     "compile": ("compile", "Compile a .tflite file for the Edge TPU."),
     "eval": ("evaluate", "Score a network or a file on a data set."),
     "bench": ("bench", "Measure latency on this machine."),
-    "run": ("run", "Segment a camera, a video or pictures, live."),
+    "run": ("run", "Segment a camera, a video or images, live."),
     "survey": ("survey", "Segment orthomosaics and large photos; areas, polygons."),
     "report": ("report", "Compare models: accuracy against latency."),
     "doctor": ("doctor", "Check this machine, and say the fixes."),

@@ -24,7 +24,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; <name>_<recipe>.tflite here if not given.")
     ] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="All integer, ranges from calibration pictures.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="All integer, ranges from calibration images.")] = False,
     int8_weights: Annotated[bool, typer.Option("--int8-weights", help="Integer weights, float computation.")] = False,
     max_miou_drop: Annotated[
         float | None,
@@ -36,7 +36,7 @@ def command(
     qat: Annotated[
         bool, typer.Option("--qat", help="With --int8: train the weights for it, on the data set of --data.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Of --qat: passes over the pictures; 5.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of --qat: passes over the images; 5.")] = None,
     distill: Annotated[
         bool, typer.Option("--distill", help="Of --qat: learn what the float network gives, not the labels.")
     ] = False,
@@ -60,7 +60,7 @@ def command(
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of a manifest's files, or of the data set.")] = None,
-    images: Annotated[int, typer.Option(min=1, help="Use at most so many calibration pictures.")] = 100,
+    images: Annotated[int, typer.Option(min=1, help="Use at most so many calibration images.")] = 100,
     size: Annotated[str | None, typer.Option(help="Input size, height x width; the model's own if not given.")] = None,
     target: Annotated[str, typer.Option(help="cpu, or edgetpu (all integer; says what will not map).")] = "cpu",
     output: Annotated[str, typer.Option(help="logits, or labels (argmax inside the file).")] = "logits",
@@ -82,9 +82,9 @@ def command(
       edgeseg convert runs/camvid --int8 --qat --data camvid -o camvid_qat.tflite --epochs 5
       edgeseg convert runs/camvid --int8 --max-miou-drop 0.3 --data camvid -o camvid_int8.tflite
       edgeseg convert runs/camvid --int8 --per-tensor --calibration camvid/train --refine all
-      edgeseg convert their_unet.h5 --int8 --calibration pictures/ --labels names.txt
-      edgeseg convert their_fcn.h5 --int8 --calibration pictures/ --order bgr --mean 103.94,116.78,123.68 --std 1
-      edgeseg convert any_size.keras --int8 --calibration pictures/ --size 256x320
+      edgeseg convert their_unet.h5 --int8 --calibration images/ --labels names.txt
+      edgeseg convert their_fcn.h5 --int8 --calibration images/ --order bgr --mean 103.94,116.78,123.68 --std 1
+      edgeseg convert any_size.keras --int8 --calibration images/ --size 256x320
     """  # noqa: D301
     given = {
         "--int8": int8,
@@ -143,7 +143,7 @@ def check_budget(recipe: RecipeRow, data: Path | None, refine: str | None, float
     if not recipe.is_integer:
         raise UsageError(f"--max-miou-drop with {recipe.name}: it chooses among int8 files, use --int8")
     if data is None:
-        raise UsageError("--max-miou-drop without --data: name the data set whose val pictures score the files")
+        raise UsageError("--max-miou-drop without --data: name the data set whose val images score the files")
 
 
 def within_budget(

@@ -25,9 +25,9 @@ def _group() -> None:
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to write; made if missing.")],
     count: Annotated[
-        int, typer.Option(min=0, help="Pictures of the split; with both, of train (val gets a fifth).")
+        int, typer.Option(min=0, help="Images of the split; with both, of train (val gets a fifth).")
     ] = 1000,
-    size: Annotated[str, typer.Option(metavar="HxW", help="Height x width of the pictures.")] = "256x320",
+    size: Annotated[str, typer.Option(metavar="HxW", help="Height x width of the images.")] = "256x320",
     seed: Annotated[int, typer.Option(min=0, help="Another seed makes other worlds.")] = 0,
     split: Annotated[
         str | None, typer.Option(help="train, val or both, which it is if not given. Splits share no world.")
@@ -60,7 +60,7 @@ def synth(
     if frames is not None and flight is None:
         raise UsageError(f"--frames {frames} without --flight: name the video to write, or leave it out")
     if split is not None and not count:
-        raise UsageError(f"--split {split} with --count 0: there is no picture to put into a split, leave one out")
+        raise UsageError(f"--split {split} with --count 0: there is no image to put into a split, leave one out")
     if split not in (*aerial.SPLITS, "both", None):
         raise unknown_name("split", split or "", (*aerial.SPLITS, "both"))
     counts = {"train": count, "val": -(-count // 5)} if split in ("both", None) else {str(split): count}
@@ -73,10 +73,10 @@ def synth(
                 height=height,
                 width=width,
                 workers=workers,
-                advance=advancing(progress, "pictures"),
+                advance=advancing(progress, "images"),
             )
             console.print(
-                f"{out}: {done.written} pictures written, {done.kept} were there; {', '.join(aerial.LABELS.names)}"
+                f"{out}: {done.written} images written, {done.kept} were there; {', '.join(aerial.LABELS.names)}"
             )
         else:  # the flight alone
             done = Written(written=0, kept=0)
@@ -111,20 +111,20 @@ def synth(
 def manifest(
     out: Annotated[Path, typer.Argument(metavar="FILE.json", help="The manifest; its name becomes the set's.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder that the pictures lie under; the synthetic set if not given.")
+        Path | None, typer.Option(help="Folder that the images lie under; the synthetic set if not given.")
     ] = None,
     images: Annotated[
-        str | None, typer.Option(metavar="GLOB", help="Which pictures under the folder; all if not given.")
+        str | None, typer.Option(metavar="GLOB", help="Which images under the folder; all if not given.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many, evenly spaced.")] = 100,
-    licence: Annotated[str, typer.Option(help="Terms of the pictures.")] = "",
+    licence: Annotated[str, typer.Option(help="Terms of the images.")] = "",
     size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Size of synthetic pictures; 256x320 if not given.")
+        str | None, typer.Option(metavar="HxW", help="Size of synthetic images; 256x320 if not given.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of synthetic pictures; 0 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of synthetic images; 0 if not given.")] = None,
     json: JsonOption = None,
 ) -> None:
-    """Writes the manifest of a calibration set: which pictures, pinned by digests.
+    """Writes the manifest of a calibration set: which images, pinned by digests.
 
     \b
     Examples:
@@ -142,12 +142,12 @@ def manifest(
         raise UsageError(f"manifest {out}: expected a name that ends in .json")
     if data is None:
         if images is not None:
-            raise UsageError(f"--images {images} without --data: name the folder that the pictures lie under")
+            raise UsageError(f"--images {images} without --data: name the folder that the images lie under")
         rendered = parse_size(size or "256x320")
         written = synthetic_manifest(out.stem, seed or 0, count, rendered, licence or "rendered, free of rights")
     else:
         if size is not None or seed is not None:
-            raise UsageError("--size and --seed are of synthetic pictures, and --data names others: leave them out")
+            raise UsageError("--size and --seed are of synthetic images, and --data names others: leave them out")
         root, pattern = check_folder(data), images or "**/*"
         files = [path for path in sorted(root.glob(pattern)) if path.suffix.lower() in IMAGE_SUFFIXES]
         if not files:

@@ -19,7 +19,7 @@ def command(
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Check a data set: classes, sizes, unreadable files, wrong ids, pictures in train and val alike, and more.
+    """Check a data set: classes, sizes, unreadable files, wrong ids, images in train and val alike, and more.
 
     \b
     Examples:
@@ -30,7 +30,7 @@ def command(
     from edgeseg.data.check import check_set
 
     with progress_bar() as progress:
-        found = check_set(data, layout, advancing(progress, "pictures"))
+        found = check_set(data, layout, advancing(progress, "images"))
 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, markup=False)
@@ -56,5 +56,5 @@ def command(
         from edgeseg.report.check_page import check_page
 
         write_text(html, check_page(data, found, layout))
-        say(f"{html}: the pictures whose labels are least like the others'")
+        say(f"{html}: the images whose labels are least like the others'")
     emit(asdict(found), json)

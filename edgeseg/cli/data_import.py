@@ -33,14 +33,14 @@ def command(
         list[str] | None, typer.Option(metavar="SPLIT=NAMES", help="Split by file name: 'val=*_night_*'. Repeatable.")
     ] = None,
     at_random: Annotated[
-        bool, typer.Option("--at-random", help="Draw picture by picture, even if frames of one scene are parted.")
+        bool, typer.Option("--at-random", help="Draw image by image, even if frames of one scene are parted.")
     ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of drawn splits; 0 if not given.")] = None,
     json: JsonOption = None,
 ) -> None:
     """Import a labelled set: COCO, Labelme, CVAT, Label Studio, Supervisely, Roboflow, YOLO, VOC, masks of all kinds.
 
-    The set's own splits are kept. Where it has none, a fifth of the pictures becomes val, scene by scene.
+    The set's own splits are kept. Where it has none, a fifth of the images becomes val, scene by scene.
 
     \b
     Examples:
@@ -70,14 +70,14 @@ def command(
             class_map=read_class_map(classes) if classes else None,
             unlabelled="ignore" if unlabelled == "ignore" else "background",
             splits=options,
-            advance=advancing(progress, "pictures"),
+            advance=advancing(progress, "images"),
         )
     tell(out, done)
     emit(
         {
             "out": str(out),
             "format": done.format,
-            "read": done.pictures,
+            "read": done.images,
             "splits": done.splits,
             "classes": done.classes,
             "unlabelled": done.unlabelled,
@@ -97,11 +97,11 @@ def tell(out: Path, done: Imported) -> None:
         console.print(text, soft_wrap=True, markup=False)
 
     splits = ", ".join(f"{count} {name}" for name, count in done.splits.items())
-    say(f"{out}: {done.pictures} pictures read as {done.format} ({splits})")
+    say(f"{out}: {done.images} images read as {done.format} ({splits})")
     total = max(1, sum(entry["pixels"] for entry in done.classes.values()))
     width = max(map(len, done.classes))
     for name, entry in done.classes.items():
-        say(f"  {name:<{width}}  {100 * entry['pixels'] / total:6.2f} % of the pixels, {entry['pictures']} pictures")
+        say(f"  {name:<{width}}  {100 * entry['pixels'] / total:6.2f} % of the pixels, {entry['pictures']} images")
     as_what = "the class background" if done.unlabelled_as == "background" else "ignored"
     if done.unlabelled:
         say(f"  without annotation: {100 * done.unlabelled:.2f} % of the pixels, now {as_what} (--unlabelled)")

@@ -1,4 +1,4 @@
-"""`edgeseg data view`: a data set's labels laid over its pictures, to look through."""
+"""`edgeseg data view`: a data set's labels laid over its images, to look through."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_ba
 
 def command(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for one JPEG a picture.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for one JPEG an image.", show_default=False)],
     split: Annotated[str, typer.Option(help="Split to show.")] = "train",
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
-    limit: Annotated[int | None, typer.Option(min=1, help="Show only so many pictures, evenly spread.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show only so many images, evenly spread.")] = None,
     opacity: Annotated[float, typer.Option(min=0, max=1, help="Share of the classes' colours.")] = 0.5,
     json: JsonOption = None,
 ) -> None:
-    """Lay a data set's labels over its pictures: each becomes a JPEG under its own name; ignored pixels stay plain.
+    """Lay a data set's labels over its images: each becomes a JPEG under its own name; ignored pixels stay plain.
 
     \b
     Examples:
@@ -39,7 +39,7 @@ def command(
     ensure_folder(out)
     written = []
     with progress_bar() as progress:
-        advance = advancing(progress, "pictures")
+        advance = advancing(progress, "images")
         for done, index in enumerate(chosen, 1):
             image, label_map = dataset.load(index)
             file = out / f"{index:06d}_{dataset.images[index].stem}.jpg"
@@ -48,5 +48,5 @@ def command(
             advance(done, len(chosen))
     for name, (red, green, blue) in zip(dataset.labels.names, dataset.labels.colors, strict=True):
         console.print(f"[rgb({red},{green},{blue})]██[/] {name}  #{red:02x}{green:02x}{blue:02x}", highlight=False)
-    console.print(f"{out}: {len(written)} of {len(dataset)} pictures of {dataset.name}/{dataset.split}", soft_wrap=True)
+    console.print(f"{out}: {len(written)} of {len(dataset)} images of {dataset.name}/{dataset.split}", soft_wrap=True)
     emit({"files": written, "classes": list(dataset.labels.names)}, json)

@@ -15,7 +15,7 @@ from edgeseg.cli.output import console
 def command(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo writes.")] = Path("out/demo"),
-    images: Annotated[int, typer.Option(min=1, help="Pictures to score the files on.")] = 60,
+    images: Annotated[int, typer.Option(min=1, help="Images to score the files on.")] = 60,
     frames: Annotated[int, typer.Option(min=1, help="Frames of the flight.")] = 150,
 ) -> None:
     """Show the whole loop: render a drone's flight, quantize the shipped network, fly, measure, report.
@@ -46,7 +46,7 @@ def command(
 def steps(out: Path, images: int, frames: int) -> list[list[str]]:
     """Returns the demo's commands, each as the words after `edgeseg`.
 
-    The pictures and the flight are worlds that the network was not trained on: its training used seed 0.
+    The images and the flight are worlds that the network was not trained on: its training used seed 0.
     """
     data, flight, overlay = str(out / "data"), str(out / "flight.mp4"), str(out / "overlay.mp4")
     int8, float32 = str(out / "aerial_int8.tflite"), str(out / "aerial_float32.tflite")

@@ -23,14 +23,14 @@ def command(
         str | None, typer.Option(help="edgetpu, xnnpack, none, reference, or a library's path.")
     ] = None,
     size: Annotated[str | None, typer.Option(help="Input size, height x width, of a network that takes any.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Score only so many pictures, evenly spread.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Score only so many images, evenly spread.", min=1)] = None,
     labels: Annotated[str | None, typer.Option(help="Class names of a file without a card: a file, or voc ...")] = None,
     resize: Annotated[str | None, typer.Option(help="stretch or letterbox, for a file without a card.")] = None,
     mean: Annotated[str | None, typer.Option(help=MEAN_HELP)] = None,
     std: Annotated[str | None, typer.Option(help=STD_HELP)] = None,
     order: OrderOption = None,
     refine: Annotated[
-        str | None, typer.Option(help="'crf': sharpen the label maps by the picture's colours (dense CRF).")
+        str | None, typer.Option(help="'crf': sharpen the label maps by the image's colours (dense CRF).")
     ] = None,
     map_classes: Annotated[
         Path | None, typer.Option(help="A YAML or JSON file, network's class: data's class (or null), one a line.")
@@ -42,10 +42,10 @@ def command(
         bool, typer.Option("--boundary", help="Score the classes' boundaries, within 2 pixels.")
     ] = False,
     ece: Annotated[bool, typer.Option("--ece", help="Measure how far confidence is from accuracy.")] = False,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the scores of each picture there.")] = None,
-    worst: Annotated[int, typer.Option(metavar="N", help="Name the N worst pictures.", min=0)] = 0,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the scores of each image there.")] = None,
+    worst: Annotated[int, typer.Option(metavar="N", help="Name the N worst images.", min=0)] = 0,
     overlays: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the worst pictures there, beside labels and prediction.")
+        Path | None, typer.Option(metavar="DIR", help="Write the worst images there, beside labels and prediction.")
     ] = None,
     record: Annotated[bool, typer.Option("--record", help="Write the score into the card of MODEL's file.")] = False,
     json: JsonOption = None,
@@ -78,7 +78,7 @@ def command(
             f"--record with {flags[0]}: the card tells what the network scores as the card says, leave one out"
         )
     if overlays and not worst:
-        raise UsageError("--overlays without --worst: say of how many pictures, such as --worst 5")
+        raise UsageError("--overlays without --worst: say of how many images, such as --worst 5")
     if ece and refine:
         raise UsageError("--ece with --refine: the refiner gives no probabilities, leave one out")
     opening: dict[str, Any] = {

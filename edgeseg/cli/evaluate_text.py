@@ -7,10 +7,10 @@ from typing import Any
 
 from edgeseg.cli.output import console
 from edgeseg.files import write_text
-from edgeseg.report.pictures import picture_table, write_overlays
+from edgeseg.report.images import image_table, write_overlays
 from edgeseg.scoring.detail import Detail
 from edgeseg.scoring.intervals import LEVEL, Interval, difference_interval, miou_interval
-from edgeseg.scoring.measures import confusions, worst_pictures
+from edgeseg.scoring.measures import confusions, worst_images
 
 _MISTAKES = 5
 
@@ -37,7 +37,7 @@ def show(scored: Detail, other: Detail | None, worst: int) -> None:
         _say(f"  {100 * share:.1f} % of {true} is taken for {taken}")
     if scored.refine_ms is not None:
         _say(f"refined by {scored.refine}: {scored.refine_ms:.0f} ms an image")
-    for _, name, miou in worst_pictures(scores, worst):
+    for _, name, miou in worst_images(scores, worst):
         _say(f"  {miou:.4f}  {name}")
     if other is not None:
         _say(f"{other.model}: mIoU {other.scores.miou:.4f}, {_verdict(scored, other)}")
@@ -48,14 +48,14 @@ def show(scored: Detail, other: Detail | None, worst: int) -> None:
 
 
 def write_files(scored: Detail, csv: Path | None, worst: int, overlays: Path | None) -> None:
-    """Writes the table of pictures and the overlays that were asked for."""
+    """Writes the table of images and the overlays that were asked for."""
     if csv is not None:
-        write_text(csv, picture_table(scored.scores))
-        _say(f"{csv}: {scored.scores.images} pictures")
+        write_text(csv, image_table(scored.scores))
+        _say(f"{csv}: {scored.scores.images} images")
     if overlays is not None:
-        chosen = [(index, miou) for index, _, miou in worst_pictures(scored.scores, worst)]
+        chosen = [(index, miou) for index, _, miou in worst_images(scored.scores, worst)]
         written = write_overlays(overlays, scored.dataset, scored.segment, chosen)
-        _say(f"{overlays}: {len(written)} pictures, each beside its labels and the prediction")
+        _say(f"{overlays}: {len(written)} images, each beside its labels and the prediction")
 
 
 def as_json(scored: Detail, other: Detail | None, worst: int) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def as_json(scored: Detail, other: Detail | None, worst: int) -> dict[str, Any]:
         "confusion": None if scores.confusion is None else scores.confusion.tolist(),
         "images": scores.images,
         "ignored_classes": list(scored.ignored),
-        "worst": [{"image": name, "miou": miou} for _, name, miou in worst_pictures(scores, worst)],
+        "worst": [{"image": name, "miou": miou} for _, name, miou in worst_images(scores, worst)],
         "refine": scored.refine,
         "refine_ms": scored.refine_ms,
     }
@@ -98,17 +98,17 @@ def _verdict(scored: Detail, other: Detail) -> str:
         return ""
     told = f"{scored.scores.miou - other.scores.miou:+.4f} ({apart.low:+.4f} to {apart.high:+.4f})"
     if apart.low <= 0 <= apart.high:
-        return f"{told}: these pictures do not tell the two apart"
+        return f"{told}: these images do not tell the two apart"
     return f"{told}: {scored.model if apart.low > 0 else other.model} is better, and not by chance"
 
 
 def _interval(scored: Detail) -> Interval | None:
-    pictures = scored.scores.pictures
-    return None if pictures is None or len(pictures.names) < 2 else miou_interval(pictures)
+    images = scored.scores.per_image
+    return None if images is None or len(images.names) < 2 else miou_interval(images)
 
 
 def _difference(scored: Detail, other: Detail) -> Interval | None:
-    ours, theirs = scored.scores.pictures, other.scores.pictures
+    ours, theirs = scored.scores.per_image, other.scores.per_image
     if ours is None or theirs is None or len(ours.names) < 2:
         return None
     return difference_interval(ours, theirs)

@@ -30,7 +30,7 @@ def command(
         typer.Option(help="Folder, glob, manifest, or 'synthetic'; the model's own data set's if not given."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of a manifest's files.")] = None,
-    images: Annotated[int, typer.Option(min=1, help="Use at most so many pictures.")] = 10,
+    images: Annotated[int, typer.Option(min=1, help="Use at most so many images.")] = 10,
     every: Annotated[bool, typer.Option("--all", help="List every layer, in order, not the worst.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the same as a page with a chart.")] = None,
     json: JsonOption = None,
@@ -44,7 +44,7 @@ def command(
     Examples:
       edgeseg explain
       edgeseg explain camvid --calibration camvid/val
-      edgeseg explain mine_int8.tflite --float mine.keras --calibration pictures/ --all
+      edgeseg explain mine_int8.tflite --float mine.keras --calibration images/ --all
       edgeseg explain street --calibration camvid/val --html street.html --json street.json
     """  # noqa: D301
     from edgeseg.cli.quiet import quiet_tensorflow

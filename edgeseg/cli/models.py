@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def learnt_from(card: ModelCard, score: Score) -> bool:
-    """Whether the pictures of a score were among those that the network was trained on."""
+    """Whether the images of a score were among those that the network was trained on."""
     if card.training is None:
         return False
     return card.training.dataset in (f"{score.dataset}/{score.split}", f"{score.dataset}/trainval")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edgeseg.runtime.signature import Preprocessing
 
     Refiner = Callable[[Float32, Uint8], Uint8]
-    """(class probabilities, picture) -> label map of the probabilities' size."""
+    """(class probabilities, image) -> label map of the probabilities' size."""
 
 
 def told_preprocessing(resize: str | None, mean: str | None, std: str | None, order: str | None) -> Preprocessing:
@@ -43,7 +43,7 @@ def open_segmenter(
         model: Zoo name, folder or file.
         threads: CPU threads for inference.
         delegate: As `--delegate` takes it.
-        size: As `--size` takes it, for a network that takes pictures of any size.
+        size: As `--size` takes it, for a network that takes images of any size.
         labels: Class names in place of the card's: a file or a layout's name.
         preprocessing: What was said of the input.
 

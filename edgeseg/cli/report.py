@@ -28,14 +28,14 @@ def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html, .md, .csv and .json.")],
     split: Annotated[str, typer.Option(help="Split to score.")] = "val",
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
-    limit: Annotated[int | None, typer.Option(help="Score only so many pictures, evenly spread.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Score only so many images, evenly spread.", min=1)] = None,
     threads: Annotated[int, typer.Option(help="CPU threads for inference.", min=1)] = 1,
     delegate: Annotated[
         str | None, typer.Option(help="edgetpu, xnnpack, none, reference, or a library's path.")
     ] = None,
     size: Annotated[str | None, typer.Option(help="Input size, height x width, of networks that take any.")] = None,
     labels: Annotated[str | None, typer.Option(help="Class names of files without a card: a file, or voc ...")] = None,
-    examples: Annotated[int, typer.Option(help="Pictures to show.", min=0)] = 3,
+    examples: Annotated[int, typer.Option(help="Images to show.", min=0)] = 3,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Chart the quantization noise of int8 files beside their Keras network."),
@@ -120,14 +120,14 @@ def explained(report: Report, dataset: Dataset, advance: Callable[[str, int, int
     from edgeseg.report.results import Explained
 
     numbers = range(0, len(dataset), max(1, len(dataset) // IMAGES))
-    pictures = [dataset.load(number)[0] for number in numbers][:IMAGES]
+    images = [dataset.load(number)[0] for number in numbers][:IMAGES]
     added, notes = [], list(report.notes)
     for result in report.results:
         if result.recipe not in RECIPES or not RECIPES[result.recipe].is_integer:
             continue
         step = partial(advance, f"explaining {result.model}")
         try:
-            found = explain(Path(result.file), calibration=pictures, advance=step)
+            found = explain(Path(result.file), calibration=images, advance=step)
         except (ConversionError, ModelFileError) as error:
             notes.append(f"{result.model} is not explained layer by layer: {error}")
             console.print(notes[-1], soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""`edgeseg run`: live segmentation of a camera, a video or pictures."""
+"""`edgeseg run`: live segmentation of a camera, a video or images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def command(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--source", metavar="SOURCE", help="Video, picture, folder, glob, URL, '-' (raw), pipeline."),
+        typer.Option("--source", metavar="SOURCE", help="Video, image, folder, glob, URL, '-' (raw), pipeline."),
     ] = None,
     frames: Annotated[int | None, typer.Option("--frames", metavar="N", help="End after N frames.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", metavar="S", help="End after S seconds.")] = None,
@@ -105,7 +105,7 @@ def command(
     order: OrderOption = None,
     resize: Annotated[str | None, typer.Option("--resize", metavar="MODE", help="stretch or letterbox.")] = None,
 ) -> None:
-    """Segment a camera, a video or pictures, live.
+    """Segment a camera, a video or images, live.
 
     A camera's newest frame is always the one that is segmented; of a video or a folder, every frame is. When a camera
     or stream is lost, masks are marked invalid until it is back.

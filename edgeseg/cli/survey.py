@@ -1,4 +1,4 @@
-"""`edgeseg survey`: large pictures and orthomosaics, tile by tile."""
+"""`edgeseg survey`: large images and orthomosaics, tile by tile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def command(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SRC...", help="GeoTIFFs, pictures, or folders of them.", show_default=False)
+        list[Path], typer.Argument(metavar="SRC...", help="GeoTIFFs, images, or folders of them.", show_default=False)
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results; a survey that was stopped goes on.")
@@ -25,12 +25,12 @@ def command(
         str, typer.Option("--model", "-m", help="Zoo name, model folder, .keras or .tflite file.")
     ] = "aerial",
     overlap: Annotated[float, typer.Option(help="Share of a tile that its neighbour sees, too, 0 to 0.5.")] = 0.25,
-    scale: Annotated[float, typer.Option(help="Pixels of the picture that the network sees as one.")] = 1.0,
+    scale: Annotated[float, typer.Option(help="Pixels of the image that the network sees as one.")] = 1.0,
     resolution: Annotated[
         float | None, typer.Option(metavar="METRES", help="In place of --scale: what the network sees as one pixel.")
     ] = None,
     gsd: Annotated[
-        float | None, typer.Option(metavar="METRES", help="What a pixel measures, if the picture does not tell.")
+        float | None, typer.Option(metavar="METRES", help="What a pixel measures, if the image does not tell.")
     ] = None,
     bands: Annotated[
         str | None, typer.Option(help="Bands of a GeoTIFF: red,green,blue, one, or as many as the network takes.")
@@ -38,9 +38,7 @@ def command(
     value_range: Annotated[
         str | None, typer.Option("--range", metavar="LOW,HIGH", help="Values of a GeoTIFF that become 0 and 255.")
     ] = None,
-    overlay: Annotated[
-        bool, typer.Option("--overlay", help="Also write the classes' colours over the picture.")
-    ] = False,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Also write the classes' colours over the image.")] = False,
     polygons: Annotated[bool, typer.Option("--polygons", help="Also write the regions' outlines as GeoJSON.")] = False,
     min_area: Annotated[
         float, typer.Option(min=0, help="Leave out polygons below so many square metres (pixels without metres).")
@@ -50,7 +48,7 @@ def command(
     delegate: Annotated[
         str | None, typer.Option(help="edgetpu, xnnpack, none, reference, or a library's path.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the pictures, by Ray if several.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the images, by Ray if several.")] = 1,
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster that shares the files, such as auto or ray://head:10001.")
     ] = None,
@@ -134,10 +132,10 @@ def show(found: Survey, out: Path) -> None:
         console.print(text, soft_wrap=True, markup=False)
 
     kept = f", {found.kept} of them by an earlier run" if found.kept else ""
-    count = len(found.pictures)
-    say(f"{out}: {count} picture{'' if count == 1 else 's'}{kept}; areas.csv and summary.json tell all")
-    for picture in found.pictures if count == 1 else ():
-        say(f"  {picture.height} x {picture.width} pixels, {picture.scale:g} of them seen as one; {picture.measured}")
+    count = len(found.images)
+    say(f"{out}: {count} image{'' if count == 1 else 's'}{kept}; areas.csv and summary.json tell all")
+    for image in found.images if count == 1 else ():
+        say(f"  {image.height} x {image.width} pixels, {image.scale:g} of them seen as one; {image.measured}")
     pixels, areas, total = found.pixels, found.areas, max(1, sum(found.pixels.values()))
     width = max(map(len, pixels), default=0)
     for name in sorted(pixels, key=lambda name: -pixels[name]):

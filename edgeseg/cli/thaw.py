@@ -37,7 +37,7 @@ def command(
     ] = False,
     data: Annotated[
         str | None,
-        typer.Option(help="Pictures to compare on and to take statistics from: a data set, a folder, a glob."),
+        typer.Option(help="Images to compare on and to take statistics from: a data set, a folder, a glob."),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Use so many of them; or of noise, without --data.")] = 20,
     json: JsonOption = None,
@@ -57,7 +57,7 @@ def command(
     check_writable(out)
     check_apart([("the network", out)], [("the .tflite file", file)])
     if batch_norm and data is None:
-        raise UsageError("--batch-norm takes its statistics from pictures: name some with --data")
+        raise UsageError("--batch-norm takes its statistics from images: name some with --data")
     quiet_tensorflow()
     from edgeseg.keras_model import save_model
     from edgeseg.tflite.graph import read_graph
@@ -65,7 +65,7 @@ def command(
 
     if logits and not gives_labels(read_graph(file).main):
         raise UsageError(f"{file} does not end in an ARG_MAX: leave --logits out")
-    shown = some_pictures(data, images) if data else None
+    shown = some_images(data, images) if data else None
     wanted = parse_size(size) if size else None
     thawed = thaw(file, size=wanted, num_classes=classes, batch_norm=batch_norm, rounding=rounding, logits=logits)
     if shown is not None and batch_norm:
@@ -92,8 +92,8 @@ def command(
     )
 
 
-def some_pictures(source: str, count: int) -> list[Uint8]:
-    """Reads up to `count` pictures, evenly spread over a data set's train split, a folder or a glob."""
+def some_images(source: str, count: int) -> list[Uint8]:
+    """Reads up to `count` images, evenly spread over a data set's train split, a folder or a glob."""
     from edgeseg.data.calibration import open_calibration, spaced
     from edgeseg.data.layouts import LAYOUTS, open_dataset
     from edgeseg.image import read_image
@@ -103,16 +103,16 @@ def some_pictures(source: str, count: int) -> list[Uint8]:
     else:
         files = open_calibration(source).files
     if not files:
-        raise UsageError(f"--data {source}: expected a data set, a folder of pictures or a glob")
+        raise UsageError(f"--data {source}: expected a data set, a folder of images or a glob")
     return [read_image(path) for path in spaced(files, count)]
 
 
 def compare(reference: Any, file: Path, shown: list[Uint8] | None, count: int) -> tuple[Agreement | None, str]:
-    """Compares network and file on pictures, else on noise; or says why that cannot be."""
-    from edgeseg.thawing.agreement import agreement, noise, pictures
+    """Compares network and file on images, else on noise; or says why that cannot be."""
+    from edgeseg.thawing.agreement import agreement, inputs_from, noise
 
     try:
-        inputs = noise(file, count) if shown is None else pictures(file, shown)
+        inputs = noise(file, count) if shown is None else inputs_from(file, shown)
         found = agreement(reference.model, reference.outputs, file, inputs)
     except ModelFileError as error:  # it was read and rebuilt, so the runtime is what cannot run it
         return None, str(error)

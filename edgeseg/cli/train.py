@@ -38,7 +38,7 @@ def command(
     ] = None,
     resize: Annotated[
         ResizeMode | None,
-        typer.Option(help="stretch: a picture fills the input; letterbox: it keeps its shape.  [default: stretch]"),
+        typer.Option(help="stretch: an image fills the input; letterbox: it keeps its shape.  [default: stretch]"),
     ] = None,
     crop: Annotated[str | None, typer.Option(help="Size of the training crops; the input size if not given.")] = None,
     order: OrderOption = None,
@@ -53,14 +53,14 @@ def command(
     split: Annotated[str, typer.Option(help="Split to learn from.")] = "train",
     val_split: Annotated[str, typer.Option(help="Split to choose the best epoch by.")] = "val",
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the pictures; 100 if not given.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images; 100 if not given.")] = None,
     time_budget: Annotated[
         str | None, typer.Option(help="Train as many epochs as fit into this time, such as 30m or 2h.")
     ] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many validations without a better mIoU.")
     ] = None,
-    batch: Annotated[int, typer.Option(help="Pictures a step.")] = 8,
+    batch: Annotated[int, typer.Option(help="Images a step.")] = 8,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option(help="AdamW's, on kernels.")] = 1e-2,
     loss: Annotated[str, typer.Option(help="ce, focal, dice, or a sum such as ce+dice or 0.7*ce+0.3*dice.")] = "ce",
@@ -96,14 +96,14 @@ def command(
         float | None, typer.Option(help="With --teacher: its share of the loss, the labels have the rest; 0.5.")
     ] = None,
     unlabelled: Annotated[
-        str | None, typer.Option(help="With --teacher: a folder or glob of more pictures, without labels.")
+        str | None, typer.Option(help="With --teacher: a folder or glob of more images, without labels.")
     ] = None,
     in_memory: Annotated[
         bool | None,
         typer.Option(
             "--in-memory/--stream",
             show_default=False,
-            help="Keep the pictures in memory, or read each when it is needed; if not given, a quarter of the free "
+            help="Keep the images in memory, or read each when it is needed; if not given, a quarter of the free "
             "memory is the limit.",
         ),
     ] = None,
@@ -203,12 +203,12 @@ def tell_end(out: Path, page: Path, card: ModelCard, folders: list[Path], json: 
         out: Its folder.
         page: Its page.
         card: Of the best weights.
-        folders: Where each picture that was learnt from lies.
+        folders: Where each image that was learnt from lies.
         json: As `emit` takes it.
     """
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)
-    console.print(f"curves, confusion matrix and the worst pictures: {page}", soft_wrap=True)
+    console.print(f"curves, confusion matrix and the worst images: {page}", soft_wrap=True)
     console.print(
         f"next: edgeseg convert {out} --int8 --calibration {os.path.commonpath(folders)} "
         f"-o {out.resolve().name}_int8.tflite",

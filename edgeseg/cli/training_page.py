@@ -10,7 +10,7 @@ PAGE_FILE = "training.html"
 
 
 def write_training_page(out: Path, data: Path, split: str, layout: str) -> Path:
-    """Scores the best weights once more, picture by picture, and writes the page; returns where it is.
+    """Scores the best weights once more, image by image, and writes the page; returns where it is.
 
     Raises:
         DataError: The data set or the checkpoint cannot be read any more.

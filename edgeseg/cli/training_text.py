@@ -21,7 +21,7 @@ class Shown(NamedTuple):
 
     Attributes:
         report: Its steps and epochs.
-        reading: (done, total) pictures, before its first step.
+        reading: (done, total) images, before its first step.
     """
 
     report: Callable[[TrainingProgress], None]
@@ -45,10 +45,10 @@ def showing_training(out: Path) -> Iterator[Shown]:
         pace, reader = Pace(), Pace()
 
         def reading(done: int, total: int) -> None:
-            display.update(task, description="reading pictures", completed=done, total=total)
+            display.update(task, description="reading images", completed=done, total=total)
             left = reader.left(done, total)
             if not console.is_terminal and reader.is_time():
-                console.print(f"read {done} of {total} pictures, {left} left")
+                console.print(f"read {done} of {total} images, {left} left")
 
         def report(p: TrainingProgress) -> None:
             done, total = p.epoch * p.steps + p.step, p.epochs * p.steps

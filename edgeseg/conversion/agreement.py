@@ -1,4 +1,4 @@
-"""Whether a file is what its network was: agreement on pictures apart, and what is wrong where a network is blind."""
+"""Whether a file is what its network was: agreement on images apart, and what is wrong where a network is blind."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from edgeseg.keras_model import KerasSegmenter
 from edgeseg.runtime.segmenter import Segmenter
 
 _BLIND = 0.999
-"""Of a network that gives one class for so many pixels of real pictures, something is wrong with its input."""
+"""Of a network that gives one class for so many pixels of real images, something is wrong with its input."""
 
 
 REFERENCE_IMAGES = 2
-"""Pictures on which XNNPACK is compared with the reference kernels, which take seconds for one."""
+"""Images on which XNNPACK is compared with the reference kernels, which take seconds for one."""
 LEAST_KERNEL_AGREEMENT = 0.95
 """How often they have to choose alike. They round differently, so near a border between classes they differ."""
 QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
@@ -35,7 +35,7 @@ class Agreement:
         overall: Of all pixels.
         by_class: Of those to which the network gives a class, by its name; classes that it gives nowhere are left out.
         class_shares: How many of all pixels the network gives to each of these classes.
-        by_quadrant: Of each quarter of the pictures, by the names of `QUADRANTS`.
+        by_quadrant: Of each quarter of the images, by the names of `QUADRANTS`.
         of_kernels: How often XNNPACK and the reference kernels, which define what an integer file means, choose alike.
     """
 
@@ -55,12 +55,12 @@ class Agreement:
 
 
 class ChoicesOf:
-    """What a float network chooses on some pictures, to compare files made of it with.
+    """What a float network chooses on some images, to compare files made of it with.
 
     Args:
         network: The network.
         spec: Its input.
-        images: Blue-green-red pictures.
+        images: Blue-green-red images.
 
     Raises:
         ConversionError: It gives values that are no numbers.
@@ -113,15 +113,15 @@ class ChoicesOf:
         return [np.asarray(segmenter.coarse_label_map(image) == chosen) for image, chosen in pairs]
 
     def blindness(self, labels: LabelSet) -> str:
-        """Says in words that the float network cannot tell anything apart on these pictures; "" where it can."""
+        """Says in words that the float network cannot tell anything apart on these images; "" where it can."""
         counts = np.sum([np.bincount(chosen.ravel(), minlength=256) for chosen in self._label_maps], 0)
         share = counts.max() / counts.sum()
         if not any(self._spreads):
-            return "its output is the same at every pixel of every picture"
+            return "its output is the same at every pixel of every image"
         if share < _BLIND:
             return ""
         name = labels.names[int(counts.argmax())]
-        return f"it gives class '{name}' for {share:.2%} of the pixels of {len(self._images)} pictures"
+        return f"it gives class '{name}' for {share:.2%} of the pixels of {len(self._images)} images"
 
 
 def _quarters(hit: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:

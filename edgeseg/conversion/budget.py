@@ -10,10 +10,10 @@ from typing import Any
 
 from edgeseg.arrays import Uint8
 from edgeseg.card import LabelSet, OutputKind, PerChannel, Recipe, Target
-from edgeseg.conversion.convert import calibration_pictures, check_out, open_training, written
+from edgeseg.conversion.convert import calibration_images, check_out, open_training, written
 from edgeseg.conversion.converter import Advance
+from edgeseg.conversion.images import CALIBRATION_IMAGES
 from edgeseg.conversion.network import Notify, Training
-from edgeseg.conversion.pictures import CALIBRATION_IMAGES
 from edgeseg.conversion.qat import QatOptions
 from edgeseg.conversion.trials import Budgeted, Job, trained_twin
 from edgeseg.data.calibration import lists_files
@@ -56,12 +56,12 @@ def convert_within(
     Args:
         model: Zoo name, folder, `.keras` or `.h5` file, or a Keras network.
         max_miou_drop: Points of mIoU (0-100) that the file may lose to the float network.
-        data: The data set: its "val" pictures score, its "train" pictures calibrate if no others are named, and are
+        data: The data set: its "val" images score, its "train" images calibrate if no others are named, and are
             what the last step trains on; without them it is left out.
         recipe: "int8_ptq" or "int8_ptq_per_tensor".
         out: File to write, or a folder. Written at the end, whether a file holds or not; see `Budgeted.holds`.
         calibration: See `convert`, as with what is not listed here.
-        images: Calibrate on at most so many pictures.
+        images: Calibrate on at most so many images.
         size: Another input size, (height, width).
         target: "cpu" or "edgetpu".
         output: "logits" or "labels".
@@ -72,12 +72,12 @@ def convert_within(
         training: How the last step trains.
         resume: Go on with the last step's training that was stopped; the steps before it are made again.
         force: Let a file hold that does not choose as its network, if its mIoU does.
-        advance: Called with (done, total) pictures or steps, of one work after another.
+        advance: Called with (done, total) images or steps, of one work after another.
         notify: Called with lines for people.
 
     Raises:
         ConversionError: No step gave a file.
-        DataError: There are no pictures, or they have other classes than the network.
+        DataError: There are no images, or they have other classes than the network.
         ModelFileError: The model cannot be loaded.
         OutputError: The file cannot be written.
         UsageError: Arguments contradict each other or the model.
@@ -100,19 +100,19 @@ def convert_within(
             f"{card.labels.num_classes}: score it on the data set it was trained for"
         )
     spec = card.input if size is None else replace(card.input, height=size[0], width=size[1])
-    pictures = calibration_pictures(
+    divided = calibration_images(
         network, card, Recipe(name=recipe, output=output, target=target), calibration, spec=spec,
         data=data if lists_files(calibration) else None, images=images,
         train_set=qat.data.train_set if qat else None, advance=advance,
     )  # fmt: skip
     if out is not None and not Path(out).is_dir():
-        check_out(Path(out), model, calibration, pictures)
+        check_out(Path(out), model, calibration, divided)
         scored = [*val_set.images, *val_set.label_maps]
         check_apart([("the converted file", Path(out))], [("a file of the data set", path) for path in scored])
     reference = evaluate(KerasSegmenter(network, spec).segment, val_set, advance=advance)
     job = Job(
         network=network, card=card, spec=spec, recipe=Recipe(name=recipe, output=output, target=target),
-        pictures=pictures, val_set=val_set, training=qat, miou=reference.miou, allowed=max_miou_drop, force=force,
+        images=divided, val_set=val_set, training=qat, miou=reference.miou, allowed=max_miou_drop, force=force,
         advance=advance, notify=notify,
     )  # fmt: skip
     notify(f"float: mIoU {reference.miou:.4f} on {job.scored_on}")
@@ -133,7 +133,7 @@ def _training(
     resume: bool,
     notify: Notify,
 ) -> Training | None:
-    """Opens what the last step trains on; None, and says so, where the data set has no training pictures."""
+    """Opens what the last step trains on; None, and says so, where the data set has no training images."""
     try:
         training = open_training(trained_twin(recipe), data, out, options, resume=resume)
     except NoSplitError as error:

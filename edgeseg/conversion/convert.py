@@ -1,7 +1,7 @@
 """From a Keras network to a `.tflite` file with its card.
 
 The recipe's row says what happens (`edgeseg.recipes`); what comes out is checked before anything is written: a file
-that was asked to be integer has no float operator, none needs more than TFLite's builtins, and on pictures that neither
+that was asked to be integer has no float operator, none needs more than TFLite's builtins, and on images that neither
 calibration nor tuning saw it chooses as the network that it came from.
 """
 
@@ -16,10 +16,10 @@ from typing import Any
 from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, LabelSet, ModelCard, OutputKind, PerChannel, Recipe, Target
 from edgeseg.conversion.converter import Advance
-from edgeseg.conversion.distilled import count_of, distilled_pictures
+from edgeseg.conversion.distilled import count_of, distilled_images
 from edgeseg.conversion.gate import refusal
+from edgeseg.conversion.images import CALIBRATION_IMAGES, Images, divide, divide_arrays
 from edgeseg.conversion.network import FLOAT_LAYERS, Conversion, Notify, Training, convert_network, trained_on
-from edgeseg.conversion.pictures import CALIBRATION_IMAGES, Pictures, divide, divide_arrays
 from edgeseg.conversion.qat import QatData, QatOptions
 from edgeseg.conversion.surgery import for_converter
 from edgeseg.data.calibration import CalibrationSet, lists_files, open_calibration
@@ -65,13 +65,13 @@ def convert(
         model: Zoo name, folder, `.keras` or `.h5` file, or a Keras network.
         recipe: A name of `edgeseg.recipes.RECIPES`.
         out: File to write, or a folder, where it gets its own name.
-        calibration: Pictures like those that the camera will see: a folder, a glob, a manifest, "synthetic", or arrays
+        calibration: Images like those that the camera will see: a folder, a glob, a manifest, "synthetic", or arrays
             (H, W, 3) uint8 blue-green-red; or "distilled": made of the network's own statistics. They set ranges, and
             agreement is measured on some kept apart. None takes synthetic ones, for recipes that do not calibrate and
             for networks trained on such.
         data: Folder that a manifest's file names are relative to; for int8_qat the data set to train on (splits
-            "train" and "val"), whose training pictures also calibrate if no others are named.
-        images: Calibrate on at most so many pictures.
+            "train" and "val"), whose training images also calibrate if no others are named.
+        images: Calibrate on at most so many images.
         size: Another input size, (height, width).
         target: "edgetpu" cuts off what an Edge TPU does not run.
         output: "labels" puts the argmax into the file.
@@ -86,13 +86,13 @@ def convert(
             the recipe's row names if None.
         float_layers: Of int8_mixed: how many layers, the noisiest first, stay in float; 3 if not given.
         force: Accept a file that does not choose as its network.
-        advance: Called with (done, total) calibration pictures, then steps of refinement.
+        advance: Called with (done, total) calibration images, then steps of refinement.
         notify: Called with lines for people: what was assumed, what each refinement brought, warnings.
 
     Raises:
         ConversionError: The converter failed, left what the recipe does not allow, or the file does not choose as its
             network; nothing is written then.
-        DataError: There are no pictures.
+        DataError: There are no images.
         ModelFileError: The model cannot be loaded.
         OutputError: The file cannot be written.
         UsageError: Arguments contradict each other or the model.
@@ -112,7 +112,7 @@ def convert(
     if training is None and data is not None and not lists_files(calibration):
         raise UsageError(
             f"--data {os.fspath(data)}: folder of a manifest's files, or of the data set of --qat or --max-miou-drop, "
-            "and there is none of them; name pictures to calibrate on with --calibration"
+            "and there is none of them; name images to calibrate on with --calibration"
         )
     if out is not None and not Path(out).is_dir():
         check_writable(out)
@@ -120,17 +120,17 @@ def convert(
     for line in notices:
         notify(line)
     spec = card.input if size is None else replace(card.input, height=size[0], width=size[1])
-    pictures = calibration_pictures(
+    divided = calibration_images(
         network, card, wanted, calibration, spec=spec, data=data, images=images,
         train_set=training.data.train_set if training else None, advance=advance,
     )  # fmt: skip
     if out is not None and not Path(out).is_dir():
-        check_out(Path(out), model, calibration, pictures)
+        check_out(Path(out), model, calibration, divided)
     done = convert_network(
         network,
         card,
         wanted,
-        pictures,
+        divided,
         spec=spec,
         training=training,
         refinements=steps,
@@ -141,8 +141,8 @@ def convert(
     for line in done.warnings:
         notify(f"warning: {line}")
     refused = refusal(done)
-    if pictures.distilled:
-        notify("agreement on distilled pictures says little: score the file on real ones, `edgeseg eval`")
+    if divided.distilled:
+        notify("agreement on distilled images says little: score the file on real ones, `edgeseg eval`")
     elif refused and not force:
         raise ConversionError(refused)
     if out is None:
@@ -184,9 +184,9 @@ def open_training(
     return Training(data=QatData(train_set=train_set, val_set=val_set, folder=folder, resume=resume), options=options)
 
 
-def check_out(out: Path, model: Any, calibration: Any, pictures: Pictures) -> None:
-    """Refuses to write over the network, the calibration set or one of its pictures."""
-    read = [("a calibration picture", path) for path in pictures.files]
+def check_out(out: Path, model: Any, calibration: Any, divided: Images) -> None:
+    """Refuses to write over the network, the calibration set or one of its images."""
+    read = [("a calibration image", path) for path in divided.files]
     if isinstance(model, str | os.PathLike):
         read.append(("the network", resolve(Path(model) if isinstance(model, os.PathLike) else model, kind="float")))
     if isinstance(calibration, str | os.PathLike):
@@ -194,7 +194,7 @@ def check_out(out: Path, model: Any, calibration: Any, pictures: Pictures) -> No
     check_apart([("the converted file", out)], read)
 
 
-def calibration_pictures(
+def calibration_images(
     network: Any,
     card: ModelCard,
     wanted: Recipe,
@@ -205,19 +205,19 @@ def calibration_pictures(
     images: int,
     train_set: Dataset | None = None,
     advance: Advance | None = None,
-) -> Pictures:
-    """Opens, or distils, what calibrates a conversion, see `convert`; a training's pictures where none are named."""
+) -> Images:
+    """Opens, or distils, what calibrates a conversion, see `convert`; a training's images where none are named."""
     if train_set is not None and calibration is None:
         found = CalibrationSet(record_source=f"{train_set.name}/{train_set.split}", files=train_set.images)
         return divide(found, images)
     if isinstance(calibration, str) and (count := count_of(calibration)) is not None:
         seen = for_converter(network, card, spec, wanted) if card.architecture else network
-        made = distilled_pictures(seen, spec, min(count, images), advance)
+        made = distilled_images(seen, spec, min(count, images), advance)
         return replace(divide_arrays(made, calibration), synthetic=True, distilled=True)
-    return open_pictures(card, wanted.name, calibration, data=data, images=images, spec=spec)
+    return open_images(card, wanted.name, calibration, data=data, images=images, spec=spec)
 
 
-def open_pictures(
+def open_images(
     card: ModelCard,
     recipe: str,
     source: str | os.PathLike[str] | Sequence[Uint8] | None,
@@ -225,8 +225,8 @@ def open_pictures(
     data: str | os.PathLike[str] | None,
     images: int,
     spec: InputSpec,
-) -> Pictures:
-    """Opens and divides the pictures of a conversion, see `convert`.
+) -> Images:
+    """Opens and divides the images of a conversion, see `convert`.
 
     Raises:
         UsageError: None were named, and others than those that the network was trained on would set wrong ranges.
@@ -235,7 +235,7 @@ def open_pictures(
         return divide_arrays(source)
     if source is None and recipe_row(recipe).calibrated and trained_on(card) != aerial.NAME:
         raise UsageError(
-            f"{card.name} was trained on {trained_on(card)}: name pictures of that kind with --calibration (a folder, "
+            f"{card.name} was trained on {trained_on(card)}: name images of that kind with --calibration (a folder, "
             "a glob or a manifest), 50 to 200 of them"
         )
     name = None if source is None else os.fspath(source)

@@ -118,13 +118,13 @@ def _configure(
     converter._experimental_disable_per_channel = row.per_tensor
     if row.is_integer:
 
-        def pictures() -> Iterator[list[Float32]]:
+        def images() -> Iterator[list[Float32]]:
             for done, tensor in enumerate(representative(tensors, spec), 1):
                 yield tensor
                 if advance:
                     advance(done, len(tensors))
 
-        converter.representative_dataset = pictures
+        converter.representative_dataset = images
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
         if recipe.output == "logits":  # class ids are int32 as they are
@@ -134,8 +134,8 @@ def _configure(
 def run_file(content: bytes, inputs: Sequence[npt.NDArray[Any]]) -> Iterator[list[npt.NDArray[Any]]]:
     """Runs a `.tflite` file on inputs of its own type without the batch; yields copies of its outputs for each."""
     network = open_network(content, OpenOptions(threads=usable_cores(), proven=True))
-    for picture in inputs:
-        network.view(network.inputs[0])[:] = picture[None]
+    for image in inputs:
+        network.view(network.inputs[0])[:] = image[None]
         network.invoke()
         yield [network.view(output).copy() for output in network.outputs]
 

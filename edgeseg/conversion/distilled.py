@@ -1,9 +1,9 @@
-"""Calibration pictures out of a network's own weights, for weights without data.
+"""Calibration images out of a network's own weights, for weights without data.
 
 Cai, Yao, Dong, Gholami, Mahoney, Keutzer, "ZeroQ: A Novel Zero Shot Quantization Framework", CVPR 2020, section 3.1:
 noise is changed until every batch normalisation sees the mean and the deviation that it has stored of the training
-pictures (equation 3). Here deviations from them are told in units of the stored deviation, so that every layer counts
-alike, and the noise has all scales of size to start with, as pictures have.
+images (equation 3). Here deviations from them are told in units of the stored deviation, so that every layer counts
+alike, and the noise has all scales of size to start with, as images have.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RATE = 8.0
 
 
 def count_of(source: str) -> int | None:
-    """Returns how many pictures a `--calibration` asks for; None if it is of another kind.
+    """Returns how many images a `--calibration` asks for; None if it is of another kind.
 
     Raises:
         UsageError: It is no number.
@@ -43,14 +43,14 @@ def count_of(source: str) -> int | None:
     if kind != NAME:
         return None
     if colon and (not number.isdecimal() or int(number) < 1):
-        raise UsageError(f"calibration {source}: expected a number of pictures, such as {NAME}:{COUNT}")
+        raise UsageError(f"calibration {source}: expected a number of images, such as {NAME}:{COUNT}")
     return int(number) if colon else COUNT
 
 
-def distilled_pictures(
+def distilled_images(
     network: Any, spec: InputSpec, count: int = COUNT, advance: Callable[[int, int], None] | None = None, seed: int = 0
 ) -> list[Uint8]:
-    """Makes pictures on which a network's batch normalisations see what they have stored.
+    """Makes images on which a network's batch normalisations see what they have stored.
 
     Args:
         network: A Keras network of either kind, whose input is of the size of `spec`.
@@ -75,7 +75,7 @@ def distilled_pictures(
     @tf.function  # type: ignore[untyped-decorator]
     def step(first: Any, second: Any, number: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            alone = tf.split((pixels - mean) / std, _BATCH)  # networks for the converter take one picture
+            alone = tf.split((pixels - mean) / std, _BATCH)  # networks for the converter take one image
             outputs = [tf.concat(parts, 0) for parts in zip(*map(watched, alone), strict=True)]
             cost = sum(_distance(seen, *stored) for seen, stored in zip(outputs, statistics, strict=True))
         gradient = tape.gradient(cost, pixels)
@@ -94,7 +94,7 @@ def distilled_pictures(
                 advance(batch * _STEPS + number, batches * _STEPS)
         made += list(np.rint(pixels.numpy()).astype(np.uint8))
     backwards = spec.order == "rgb"
-    return [np.ascontiguousarray(picture[..., ::-1] if backwards else picture) for picture in made[:count]]
+    return [np.ascontiguousarray(image[..., ::-1] if backwards else image) for image in made[:count]]
 
 
 def _normalisations(network: Any) -> tuple[Callable[[Any], list[Any]], list[tuple[Float32, Float32]]]:
@@ -103,7 +103,7 @@ def _normalisations(network: Any) -> tuple[Callable[[Any], list[Any]], list[tupl
     if not layers:
         raise UsageError(
             "--calibration distilled needs the statistics of batch normalisation, and this network has none: name "
-            "pictures like those that it was trained on"
+            "images like those that it was trained on"
         )
     namespace = tf_keras if isinstance(network, tf_keras.Model) else keras
     inner = namespace.Model(network.inputs[0], [layer.input for layer in layers])

@@ -9,7 +9,7 @@ additions and concatenations, whose channels share a gain, need no case of their
 It works on the float file that the converter made: batch normalisation is folded there, activations are fused.
 
 **ReLU6** cuts at 6, so its channels keep their function only under some gains. A channel that reached 6 on the
-calibration pictures keeps its gain of 1; another may grow until it would. A cut of each channel's own would be MINIMUM
+calibration images keeps its gain of 1; another may grow until it would. A cut of each channel's own would be MINIMUM
 with a constant, which XNNPACK does not run in int8 (`tflite.xnnpack`).
 """
 

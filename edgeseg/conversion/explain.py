@@ -12,7 +12,7 @@ from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import graph_of, read_model
 from edgeseg.conversion.agreement import ChoicesOf
-from edgeseg.conversion.convert import open_pictures
+from edgeseg.conversion.convert import open_images
 from edgeseg.conversion.converter import Advance, run_converter
 from edgeseg.conversion.noise import LayerNoise, layer_noise
 from edgeseg.conversion.surgery import for_converter
@@ -24,7 +24,7 @@ from edgeseg.recipes import recipe_row
 from edgeseg.zoo import resolve
 
 IMAGES = 10
-"""Pictures that tell enough: noise is a mean over millions of values."""
+"""Images that tell enough: noise is a mean over millions of values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Explanation:
     Attributes:
         file: The integer file.
         card: Its card.
-        images: How many pictures it was measured on.
+        images: How many images it was measured on.
         source: Where they are from.
         agreement: Fraction of their pixels on which the file chooses as the float network.
         layers: Every operator with weights, in the order in which they run; see `noise.worst_first`.
@@ -52,7 +52,7 @@ class Explanation:
         """How well the file does as a whole, in words."""
         return (
             f"{self.file.name}: chooses as its float network on {self.agreement:.2%} of the pixels of {self.images} "
-            f"pictures ({self.source})"
+            f"images ({self.source})"
         )
 
 
@@ -72,14 +72,14 @@ def explain(
     Args:
         model: Zoo name, folder, or an integer `.tflite` file with its card; None for the zoo's default.
         float_model: The Keras network that it was converted from; the one in its folder if None.
-        calibration: Pictures like those that the camera sees, as `edgeseg.convert` takes them.
+        calibration: Images like those that the camera sees, as `edgeseg.convert` takes them.
         data: Folder that a manifest's file names are relative to.
-        images: Measure on at most so many pictures.
-        advance: Called with (done, total) pictures.
+        images: Measure on at most so many images.
+        advance: Called with (done, total) images.
 
     Raises:
         ConversionError: The file is not of that network.
-        DataError: There are no pictures.
+        DataError: There are no images.
         ModelFileError: A model is missing or cannot be read.
         UsageError: The file is not an integer one, or has no card.
     """
@@ -98,14 +98,14 @@ def explain(
         except ModelFileError as error:
             raise ModelFileError(f"{error}: name the network that {file.name} was converted from") from error
     network, float_card, _ = open_float_model(float_model)
-    pictures = open_pictures(card, card.recipe.name, calibration, data=data, images=images, spec=card.input)
-    chosen = list(pictures.calibration)[:images]
+    divided = open_images(card, card.recipe.name, calibration, data=data, images=images, spec=card.input)
+    chosen = list(divided.calibration)[:images]
     reference = float_file(network, float_card, card.input)
-    graph, tensors = bytes(graph_of(content)), [fit(picture, card.input) for picture in chosen]
+    graph, tensors = bytes(graph_of(content)), [fit(image, card.input) for image in chosen]
     layers = layer_noise(graph, reference, tensors, card.input, advance or (lambda done, total: None))
     agreement = ChoicesOf(network, card.input, chosen).agreement(content)
     return Explanation(
-        file=file, card=card, images=len(chosen), source=pictures.source, agreement=agreement, layers=tuple(layers)
+        file=file, card=card, images=len(chosen), source=divided.source, agreement=agreement, layers=tuple(layers)
     )
 
 

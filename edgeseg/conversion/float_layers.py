@@ -40,7 +40,7 @@ def with_float_layers(
     Args:
         file: The integer file, without its card.
         reference: The float32 file of the same network.
-        tensors: Pictures fitted to the input, on which noise is measured.
+        tensors: Images fitted to the input, on which noise is measured.
         spec: The network's input.
         count: How many layers; all that have weights if they are fewer.
 

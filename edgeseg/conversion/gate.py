@@ -11,7 +11,7 @@ LEAST_CLASS_AGREEMENT = 0.75
 LEAST_CLASS_SHARE = 0.001
 """Of all pixels; a class with fewer is told, and not judged."""
 LEAST_QUADRANT_AGREEMENT = 0.95
-"""Pixels of a quarter of the pictures that must keep their class."""
+"""Pixels of a quarter of the images that must keep their class."""
 
 
 def refusal(done: Conversion) -> str:
@@ -45,7 +45,7 @@ def broken(agreements: Agreement) -> str:
         return f"on only {kept:.2%} of class '{name}', expected {LEAST_CLASS_AGREEMENT:.0%} or more"
     kept, name = min((kept, name) for name, kept in agreements.by_quadrant)
     if kept < LEAST_QUADRANT_AGREEMENT:
-        return f"on only {kept:.2%} of the pictures' {name} quarter, expected {LEAST_QUADRANT_AGREEMENT:.0%} or more"
+        return f"on only {kept:.2%} of the images' {name} quarter, expected {LEAST_QUADRANT_AGREEMENT:.0%} or more"
     return ""
 
 
@@ -54,7 +54,7 @@ def _remedy(done: Conversion) -> str:
         return done.warnings[0]
     if recipe_row(done.card.recipe.name).calibrated:
         return (
-            "calibrate on more pictures like those that it was trained on (--calibration), try --refine all, or use "
+            "calibrate on more images like those that it was trained on (--calibration), try --refine all, or use "
             "--int8-weights"
         )
     return "the network is not what it seems: look at what it gives in Keras"

@@ -12,8 +12,8 @@ from edgeseg.card_file import attach, detach
 from edgeseg.conversion.agreement import Agreement, ChoicesOf
 from edgeseg.conversion.converter import Advance, check_operators, run_converter
 from edgeseg.conversion.float_layers import with_float_layers
+from edgeseg.conversion.images import Images
 from edgeseg.conversion.normalisation import doubt_about
-from edgeseg.conversion.pictures import Pictures
 from edgeseg.conversion.ptq import span_input_range, tensors_digest
 from edgeseg.conversion.qat import QatData, QatOptions, train_for_integers
 from edgeseg.conversion.refinements import REFINEMENTS, Subject
@@ -55,7 +55,7 @@ class Conversion:
         card: Its card.
         agreement: Fraction of pixels on which it chooses as its network, on `agreement_on`.
         agreements: The same in all, by class, by quadrant, and of XNNPACK with the reference kernels.
-        agreement_on: The pictures of that, in words.
+        agreement_on: The images of that, in words.
         cost: What layers in float cost, in words; "" where there are none.
         warnings: What is likely to be wrong, in words.
         file: Where it was written; None if nowhere.
@@ -80,7 +80,7 @@ def convert_network(
     model: Any,
     card: ModelCard,
     recipe: Recipe,
-    pictures: Pictures,
+    images: Images,
     *,
     spec: InputSpec | None = None,
     training: Training | None = None,
@@ -95,12 +95,12 @@ def convert_network(
         model: A Keras network.
         card: Its card. Without an architecture in it (a network made elsewhere) the model is converted as it stands.
         recipe: How to quantize.
-        pictures: Pictures like those the camera will see.
+        images: Images like those the camera will see.
         spec: Another input than the card's.
         training: What a recipe that trains learns from, and how.
         refinements: Names of `edgeseg.recipes.REFINEMENTS` in their order; the recipe's if None.
         float_layers: How many layers stay in float, where the recipe leaves some.
-        advance: Called with (done, total) calibration pictures, then steps of each refinement.
+        advance: Called with (done, total) calibration images, then steps of each refinement.
         notify: Called with a line about what each refinement brought.
 
     Raises:
@@ -111,12 +111,12 @@ def convert_network(
     row = recipe_row(recipe.name)
     begun = replace(recipe, name=row.base or recipe.name)
     network = for_converter(model, card, spec, recipe)
-    tensors = [fit(image, spec) for image in pictures.calibration] if row.calibrated else []
+    tensors = [fit(image, spec) for image in images.calibration] if row.calibrated else []
     if row.calibrated:
         span_input_range(tensors)
     graph = run_converter(with_output(network, recipe), begun, spec, tensors, advance)
     check_operators(parse_graph(graph), begun)
-    record = CalibrationRecord(source=pictures.source, count=len(tensors), digest=tensors_digest(tensors))
+    record = CalibrationRecord(source=images.source, count=len(tensors), digest=tensors_digest(tensors))
     converted = replace(
         card,
         input=spec,
@@ -136,16 +136,16 @@ def convert_network(
             advance=advance or _silent,
             per_tensor=row.per_tensor,
         )
-        subject = refined(subject, steps, ChoicesOf(network, spec, pictures.choosing), converted, notify)
+        subject = refined(subject, steps, ChoicesOf(network, spec, images.choosing), converted, notify)
         graph = subject.file
         if row.trained:
-            graph = trained(graph, subject.reference, converted, pictures, training, advance or _silent, notify)
+            graph = trained(graph, subject.reference, converted, images, training, advance or _silent, notify)
         if row.base:
             graph, cost = with_float_layers(graph, subject.reference, tensors, spec, float_layers)
             notify(cost)
-    choices = ChoicesOf(network, spec, pictures.unseen)
+    choices = ChoicesOf(network, spec, images.unseen)
     agreement = choices.compare(attach(graph, converted), card.labels)
-    converted = replace(converted, agreement=round(agreement.overall, 6), agreement_on=pictures.record)
+    converted = replace(converted, agreement=round(agreement.overall, 6), agreement_on=images.record)
     content = attach(graph, converted)  # which marks the graph, and tells its digest in the card
     converted = detach(content) or converted
     return Conversion(
@@ -153,14 +153,14 @@ def convert_network(
         card=converted,
         agreement=agreement.overall,
         agreements=agreement,
-        agreement_on=pictures.description,
+        agreement_on=images.description,
         cost=cost,
-        warnings=doubts(model, converted, choices, pictures),
+        warnings=doubts(model, converted, choices, images),
     )
 
 
 def refined(subject: Subject, names: Sequence[str], choices: ChoicesOf, card: ModelCard, notify: Notify) -> Subject:
-    """Applies refinements, each kept only if it helps on pictures that calibration did not see; says what each did.
+    """Applies refinements, each kept only if it helps on images that calibration did not see; says what each did.
 
     One that brings nothing by itself is tried together with the next: narrower ranges shift means, which biases mend.
     """
@@ -188,7 +188,7 @@ def trained(
     graph: bytes,
     reference: bytes,
     card: ModelCard,
-    pictures: Pictures,
+    images: Images,
     training: Training | None,
     advance: Advance,
     notify: Notify,
@@ -202,7 +202,7 @@ def trained(
     if training is None:
         raise UsageError(f"{card.recipe.name} trains the weights: name a data set with --data")
     content, network = train_for_integers(graph, reference, card, training.data, training.options, advance, notify)
-    same = ChoicesOf(network, card.input, pictures.choosing).agreement(attach(content, card))
+    same = ChoicesOf(network, card.input, images.choosing).agreement(attach(content, card))
     notify(f"the file chooses as the fake-quantized network on {same:.2%} of the pixels")
     if same < LEAST_FAKE_QUANT_AGREEMENT:
         raise ConversionError(
@@ -216,23 +216,23 @@ def _silent(done: int, total: int) -> None:
     """Shows no progress."""
 
 
-def doubts(model: Any, card: ModelCard, choices: ChoicesOf, pictures: Pictures) -> tuple[str, ...]:
+def doubts(model: Any, card: ModelCard, choices: ChoicesOf, images: Images) -> tuple[str, ...]:
     """Says what is likely to be wrong with a conversion that went through."""
     lines = []
     kind = trained_on(card)
-    if pictures.synthetic and not pictures.distilled and kind != aerial.NAME:
+    if images.synthetic and not images.distilled and kind != aerial.NAME:
         lines.append(
-            f"the pictures are synthetic, the network was trained on {kind}: name pictures of its own kind with "
+            f"the images are synthetic, the network was trained on {kind}: name images of its own kind with "
             "--calibration, agreement on these says little"
         )
     blindness = choices.blindness(card.labels)
-    doubt = doubt_about(model, card.input, pictures.unseen) if not card.architecture else ""
+    doubt = doubt_about(model, card.input, images.unseen) if not card.architecture else ""
     if doubt:
         lines.append(doubt)
     elif blindness:
         told = "" if card.architecture else f", and {normalisation_text(card.input)} may not be it"
         lines.append(
-            f"the Keras network is blind on these pictures: {blindness}; they are not of its kind, or its input is "
+            f"the Keras network is blind on these images: {blindness}; they are not of its kind, or its input is "
             f"normalised in another way (--mean, --std){told}"
         )
     return tuple(lines)
@@ -240,4 +240,4 @@ def doubts(model: Any, card: ModelCard, choices: ChoicesOf, pictures: Pictures) 
 
 def trained_on(card: ModelCard) -> str:
     """Returns the name of the data set that a network was trained on, as far as its card tells."""
-    return card.training.dataset.split("/")[0] if card.training else "unknown pictures"
+    return card.training.dataset.split("/")[0] if card.training else "unknown images"

@@ -53,7 +53,7 @@ class LayerNoise:
         low: Lower end of the output's range.
         high: Upper end.
         saturated: Share of values at the range's ends where those cut something off.
-        dead: Channels whose output is the same everywhere, on all pictures.
+        dead: Channels whose output is the same everywhere, on all images.
         channels: Output channels.
         is_logits: Whether it gives the logits, whose range is cut on purpose: only their order matters.
     """
@@ -95,7 +95,7 @@ class LayerNoise:
             )
         if self.output_db < POOR and not self.is_logits:
             found.append(
-                "its output's range cuts values off: calibrate on more pictures, or on other ones"
+                "its output's range cuts values off: calibrate on more images, or on other ones"
                 if self.saturated > SATURATED
                 else f"few values fill its range {self.low:.3g} to {self.high:.3g}: an activation that ends early "
                 "(ReLU6) or a batch normalisation before it would narrow it"
@@ -121,7 +121,7 @@ class _Power:
 
 
 class _Output:
-    """One operator's output over several pictures, in floats and in integers."""
+    """One operator's output over several images, in floats and in integers."""
 
     def __init__(self, scale: Scale, channels: int) -> None:
         self.scale = scale
@@ -154,9 +154,9 @@ def layer_noise(
     Args:
         file: An integer file, without its card.
         reference: The float32 file of the same network.
-        tensors: Pictures fitted to the input, (height, width, channels) uint8; ten tell enough.
+        tensors: Images fitted to the input, (height, width, channels) uint8; ten tell enough.
         spec: The network's input.
-        advance: Called with (done, total) pictures.
+        advance: Called with (done, total) images.
 
     Returns:
         One entry for each, in the order in which they run.

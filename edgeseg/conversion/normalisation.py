@@ -1,6 +1,6 @@
 """Whether a network made elsewhere is fed what it was trained on, told by its first batch normalisation.
 
-That layer keeps mean and variance of what reached it in training. With the right normalisation real pictures bring
+That layer keeps mean and variance of what reached it in training. With the right normalisation real images bring
 about the same figures there; with a wrong one they do not, however healthy everything else looks.
 """
 
@@ -34,7 +34,7 @@ def doubt_about(network: Any, spec: InputSpec, images: Sequence[Uint8]) -> str:
     Args:
         network: A Keras network.
         spec: How it is about to be fed.
-        images: Blue-green-red pictures like those it was trained on.
+        images: Blue-green-red images like those it was trained on.
 
     Returns:
         "" where nothing is wrong, or where the network has no batch normalisation to tell it by.

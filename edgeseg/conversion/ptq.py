@@ -1,4 +1,4 @@
-"""Post-training quantization: what the converter sees of the calibration pictures."""
+"""Post-training quantization: what the converter sees of the calibration images."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def tensors_digest(tensors: Sequence[Uint8]) -> str:
 
 
 def representative(tensors: Sequence[Uint8], spec: InputSpec) -> Iterator[list[Float32]]:
-    """Yields what TFLiteConverter wants: a list with one float32 tensor (1, height, width, channels) a picture."""
+    """Yields what TFLiteConverter wants: a list with one float32 tensor (1, height, width, channels) an image."""
     for tensor in tensors:
         yield [normalise(tensor, spec)[None]]

@@ -39,8 +39,8 @@ from edgeseg.training.batches import Batches, BatchSource
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE
+from edgeseg.training.images import fits_in_memory
 from edgeseg.training.options import Progress, TrainingOptions
-from edgeseg.training.pictures import fits_in_memory
 from edgeseg.training.teaching import TaughtBatches, taught_loss
 
 BEST_FILE = "best.npz"
@@ -51,8 +51,8 @@ class QatOptions:
     """How to train.
 
     Attributes:
-        epochs: Passes over the training pictures.
-        batch_size: Pictures a step.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
         learning_rate: Adam's at the start; it falls to zero.
         loss: See `edgeseg.losses.make_loss`.
         distill: Learn what the float network gives instead of the labels, which then only choose the best epoch.
@@ -86,8 +86,8 @@ class QatData:
     """What to learn from, what to choose the best epoch by, and where to keep the state.
 
     Attributes:
-        train_set: Training pictures.
-        val_set: Validation pictures.
+        train_set: Training images.
+        val_set: Validation images.
         folder: Where a stopped training can be gone on with from; None keeps nothing.
         resume: Whether to go on from there.
     """
@@ -194,7 +194,7 @@ def _compiled(layer: GraphLayer, card: ModelCard, options: QatOptions) -> Any:
 
 
 def _teacher(reference: bytes) -> Callable[[Float32], Float32]:
-    """The float file, which says what it sees on the fake-quantized network's own pictures."""
+    """The float file, which says what it sees on the fake-quantized network's own images."""
     graph = GraphLayer(reference, None, name="float_graph")
     return lambda images: np.asarray(keras.ops.softmax(graph(images), axis=-1), np.float32)
 
@@ -234,12 +234,12 @@ def _teller(judge: BestWeights, advance: Advance, notify: Callable[[str], None])
 
 
 class BestWeights:
-    """Judges a training by the mIoU of its integer file on validation pictures, and keeps the best weights.
+    """Judges a training by the mIoU of its integer file on validation images, and keeps the best weights.
 
     Args:
         network: The network in training.
         file: Makes the integer file, card included, of its weights as they are.
-        val_set: The validation pictures.
+        val_set: The validation images.
         path: Where the best is kept.
 
     Attributes:

@@ -48,8 +48,8 @@ def equalization(subject: Subject) -> tuple[Subject, str] | None:
     """Makes the ranges of channels alike, see `conversion.equalize`; the float file changes, too."""
     floating = IntegerFile(subject.reference)
     outputs = [tensor for op in floating.operators for tensor in op.outputs]
-    pictures = [normalise(tensor, subject.spec) for tensor in spaced(subject.tensors, RANGE_IMAGES)]
-    ranges = channel_ranges(floating, outputs, run_file, pictures)
+    images = [normalise(tensor, subject.spec) for tensor in spaced(subject.tensors, RANGE_IMAGES)]
+    ranges = channel_ranges(floating, outputs, run_file, images)
     subject.advance(1, 2)
     reference, ranges, count = equalized(subject.reference, ranges, per_tensor=subject.per_tensor)
     file = requantized(subject.file, reference, ranges)

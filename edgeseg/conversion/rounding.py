@@ -226,10 +226,10 @@ def _is_learnt(op: Operator, file: IntegerFile) -> bool:
     return known and file.scale(op.outputs[0]) is not None and file.has_bias(op.index)
 
 
-def _pixels(shape: tuple[int, ...], pictures: int, rng: np.random.Generator) -> list[npt.NDArray[np.intp]]:
-    """Chooses output pixels of each picture, (n, 2) rows and columns."""
-    count = max(1, ROWS // pictures)
-    return [np.stack([rng.integers(0, size, count) for size in shape[1:3]], 1) for _ in range(pictures)]
+def _pixels(shape: tuple[int, ...], images: int, rng: np.random.Generator) -> list[npt.NDArray[np.intp]]:
+    """Chooses output pixels of each image, (n, 2) rows and columns."""
+    count = max(1, ROWS // images)
+    return [np.stack([rng.integers(0, size, count) for size in shape[1:3]], 1) for _ in range(images)]
 
 
 def _targets(

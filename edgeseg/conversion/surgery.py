@@ -46,7 +46,7 @@ def with_fixed_batch(model: Any, spec: InputSpec) -> Any:
 
 
 def without_tail(network: Any) -> Any:
-    """Cuts what follows a network's own logits: softmax, and resizing to the picture's size.
+    """Cuts what follows a network's own logits: softmax, and resizing to the image's size.
 
     The Edge TPU leaves both to the CPU or refuses the file for their size (`tflite.edgetpu.rules`); the Segmenter
     upsamples and decides on the host, with the same result, since neither changes which class is strongest at a pixel

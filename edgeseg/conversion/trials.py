@@ -10,8 +10,8 @@ from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import attach, detach
 from edgeseg.conversion.converter import Advance
 from edgeseg.conversion.gate import refusal
+from edgeseg.conversion.images import Images
 from edgeseg.conversion.network import Conversion, Notify, Training, convert_network
-from edgeseg.conversion.pictures import Pictures
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ConversionError, TrainingError
 from edgeseg.host import usable_cores
@@ -56,7 +56,7 @@ class Trial:
         recipe: The recipe's name.
         seconds: What making the file took; scoring it is not counted.
         conversion: The file; None if it could not be made.
-        miou: Its mean IoU on the validation pictures, 0-1.
+        miou: Its mean IoU on the validation images, 0-1.
         drop: Points of mIoU that it loses to the float network.
         reason: Why it does not hold; "" if it does.
     """
@@ -76,7 +76,7 @@ class Budgeted:
 
     Attributes:
         max_miou_drop: The budget, in points of mIoU.
-        scored_on: The pictures, in words.
+        scored_on: The images, in words.
         float_score: What the float network reaches.
         trials: In the order in which they were made.
         best: The first that holds; if none does, the one that loses least.
@@ -111,7 +111,7 @@ class Job:
         card: Its card.
         spec: Its input.
         recipe: The recipe that calibrates; its twin trains.
-        pictures: What calibrates, chooses and tells agreement.
+        images: What calibrates, chooses and tells agreement.
         val_set: What scores.
         training: What the last step trains on; None leaves it out.
         miou: The float network's, 0-1.
@@ -125,7 +125,7 @@ class Job:
     card: ModelCard
     spec: InputSpec
     recipe: Recipe
-    pictures: Pictures
+    images: Images
     val_set: Dataset
     training: Training | None
     miou: float
@@ -138,7 +138,7 @@ class Job:
     def scored_on(self) -> str:
         """What scores, in words."""
         count = len(self.val_set)
-        return f"{count} picture{'s' * (count > 1)} of {self.val_set.name}/{self.val_set.split}"
+        return f"{count} image{'s' * (count > 1)} of {self.val_set.name}/{self.val_set.split}"
 
     def run(self, reference: Evaluation) -> Budgeted:
         """Makes step after step until one holds."""
@@ -176,7 +176,7 @@ class Job:
         start = time.monotonic()
         try:
             done = convert_network(
-                self.network, self.card, recipe, self.pictures, spec=self.spec,
+                self.network, self.card, recipe, self.images, spec=self.spec,
                 training=self.training if step.trained else None, refinements=step.refinements,
                 float_layers=step.float_layers,
                 advance=self.advance, notify=self.notify,
@@ -194,7 +194,7 @@ class Job:
         score = evaluate(segmenter, self.val_set, advance=self.advance)
         content = attach(done.content, replace(done.card, scores=(score.score,)))
         drop = 100 * (self.miou - score.miou)
-        reason = "" if self.force or self.pictures.distilled else refusal(done)
+        reason = "" if self.force or self.images.distilled else refusal(done)
         if drop > self.allowed:
             reason = f"{drop:.2f} points lost, {self.allowed:g} allowed"
         return replace(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgeseg.card import LabelSet
 from edgeseg.data.dataset import Dataset, NoSplitError, paired
-from edgeseg.data.folder import pictures_in
+from edgeseg.data.folder import images_in
 from edgeseg.errors import DataError
 from edgeseg.files import read_text
 
@@ -37,7 +37,7 @@ def open_split(root: Path, split: str) -> Dataset:
     if split not in _FOLDERS or not (home / "images" / _FOLDERS[split]).is_dir():
         have = [name for name, folder in _FOLDERS.items() if (home / "images" / folder).is_dir()]
         raise NoSplitError(f"ADE20K in {home} has no split '{split}': it has {', '.join(have) or 'none'}")
-    images = pictures_in(home / "images" / _FOLDERS[split])
+    images = images_in(home / "images" / _FOLDERS[split])
     label_maps = [home / "annotations" / _FOLDERS[split] / f"{image.stem}.png" for image in images]
     return paired(NAME, split, _labels(home / NAMES_FILE), images, label_maps, ID_TABLE)
 

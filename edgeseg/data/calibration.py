@@ -1,10 +1,10 @@
-"""Calibration sets: the pictures that set the ranges of activations when a network is quantized after training.
+"""Calibration sets: the images that set the ranges of activations when a network is quantized after training.
 
 A manifest, `calibration/<name>.json`, pins a set down. Two kinds:
 
-- `"kind": "files"` lists pictures and the SHA-256 of each. They are looked for under a data folder that the user names;
-  a picture that is missing or has changed is an error.
-- `"kind": "synthetic"` names seed, count and size for the renderer of the synthetic aerial set, and each picture's mean
+- `"kind": "files"` lists images and the SHA-256 of each. They are looked for under a data folder that the user names;
+  an image that is missing or has changed is an error.
+- `"kind": "synthetic"` names seed, count and size for the renderer of the synthetic aerial set, and each image's mean
   level. A digest of pixels would be wrong here: another processor or version of OpenCV may round a few pixels
   differently. Levels off by more than `LEVEL_TOLERANCE` mean another renderer, and are an error.
 
@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from edgeseg.arrays import Uint8
 from edgeseg.data.dataset import check_folder
-from edgeseg.data.folder import pictures_in
+from edgeseg.data.folder import images_in
 from edgeseg.errors import DataError, quoted, unknown_name
 from edgeseg.files import digest, file_digest, read_json
 from edgeseg.image import IMAGE_SUFFIXES, read_image
@@ -36,25 +36,25 @@ DEFAULT = "synthetic-aerial"
 RENDERED_MORE = 1000
 _TOO_LARGE = 1 << 31
 LEVEL_TOLERANCE = 0.5
-"""How far a rendered picture's mean (0-255) may be from the manifest's."""
+"""How far a rendered image's mean (0-255) may be from the manifest's."""
 _HERE = Path(__file__).resolve().parents[1]
 _FOLDERS = (_HERE / "_calibration", _HERE.parent / "calibration")  # installed; a checkout of the repository
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationSet:
-    """Pictures, read or rendered while iterating, which yields uint8 (H, W, 3) blue-green-red.
+    """Images, read or rendered while iterating, which yields uint8 (H, W, 3) blue-green-red.
 
     Attributes:
         record_source: What the model's card says about it: the manifest's name, or the folder's.
-        licence: Terms of the pictures; empty if unknown.
-        files: The pictures, for a set of files.
-        others: Pictures of the same folders that are not in the set, for a manifest of files.
+        licence: Terms of the images; empty if unknown.
+        files: The images, for a set of files.
+        others: Images of the same folders that are not in the set, for a manifest of files.
         digests: SHA-256 of each file; empty if they are not pinned.
         seed: The renderer's seed, for a synthetic set.
-        size: Height and width of rendered pictures.
-        rendered: How many pictures to render.
-        levels: Mean of each rendered picture; empty if they are not pinned.
+        size: Height and width of rendered images.
+        rendered: How many images to render.
+        levels: Mean of each rendered image; empty if they are not pinned.
     """
 
     record_source: str
@@ -73,29 +73,29 @@ class CalibrationSet:
 
     @property
     def count(self) -> int:
-        """How many pictures there are."""
+        """How many images there are."""
         return len(self.files) or self.rendered
 
     def __len__(self) -> int:
-        """Returns the number of pictures."""
+        """Returns the number of images."""
         return self.count
 
     @property
     def more(self) -> int:
-        """How many pictures of the same source there are beyond the set; a renderer never runs out of them."""
+        """How many images of the same source there are beyond the set; a renderer never runs out of them."""
         return len(self.others) if self.files else RENDERED_MORE
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether the pictures are rendered."""
+        """Whether the images are rendered."""
         return bool(self.rendered)
 
     def __iter__(self) -> Iterator[Uint8]:
-        """Yields every picture in order; raises what `picture` raises."""
-        return map(self.picture, range(self.count))
+        """Yields every image in order; raises what `image` raises."""
+        return map(self.image, range(self.count))
 
-    def picture(self, index: int) -> Uint8:
-        """Reads or renders one picture; from `count` on they are of those beyond the set.
+    def image(self, index: int) -> Uint8:
+        """Reads or renders one image; from `count` on they are of those beyond the set.
 
         Raises:
             DataError: A file is missing, unreadable or not the one that the manifest pins; or the renderer is another.
@@ -104,14 +104,14 @@ class CalibrationSet:
             path = (*self.files, *self.others)[index]
             if index < len(self.digests) and path.is_file() and file_digest(path) != self.digests[index]:
                 raise DataError(
-                    f"{path} is not the picture that calibration set {self.record_source} names: get it again"
+                    f"{path} is not the image that calibration set {self.record_source} names: get it again"
                 )
             return read_image(path)
         image, _ = aerial.render(index, seed=self.seed, height=self.size[0], width=self.size[1])
         level = float(image.mean())
         if index < len(self.levels) and abs(level - self.levels[index]) > LEVEL_TOLERANCE:
             raise DataError(
-                f"picture {index} of calibration set {self.record_source} has mean {level:.2f}, expected "
+                f"image {index} of calibration set {self.record_source} has mean {level:.2f}, expected "
                 f"{self.levels[index]:.2f}: this is another renderer; use the manifest of this edgeseg"
             )
         return image
@@ -126,13 +126,13 @@ def open_calibration(
     """Opens a calibration set.
 
     Args:
-        source: A manifest's name (`calibration_names`) or file (`*.json`); a picture, a folder of pictures or a glob;
+        source: A manifest's name (`calibration_names`) or file (`*.json`); an image, a folder of images or a glob;
             "synthetic" or "synthetic:COUNT" for the synthetic aerial set; the default manifest if None.
         data: Folder under which a manifest of files finds them.
-        size: Height and width to render synthetic pictures at, such as a network's input; the manifest's if None.
+        size: Height and width to render synthetic images at, such as a network's input; the manifest's if None.
 
     Raises:
-        DataError: It is not there, is not whole, or has no pictures.
+        DataError: It is not there, is not whole, or has no images.
         UsageError: `source` is no file, no folder and no known name.
     """
     source = DEFAULT if source is None else source
@@ -148,7 +148,7 @@ def open_calibration(
         return CalibrationSet(record_source=f"glob {Path(source).name}", files=tuple(files))
     place = Path(source)
     if place.is_dir():
-        return CalibrationSet(record_source=f"folder {place.resolve().name}", files=tuple(pictures_in(place)))
+        return CalibrationSet(record_source=f"folder {place.resolve().name}", files=tuple(images_in(place)))
     if place.is_file():
         return CalibrationSet(record_source=f"file {place.name}", files=(place,))
     if os.sep in source or place.suffix:
@@ -197,7 +197,7 @@ def files_manifest(name: str, root: Path, files: Sequence[Path], licence: str) -
 
 
 def synthetic_manifest(name: str, seed: int, count: int, size: tuple[int, int], licence: str) -> dict[str, Any]:
-    """Makes a manifest that pins `count` pictures of the synthetic set's train split of `seed`."""
+    """Makes a manifest that pins `count` images of the synthetic set's train split of `seed`."""
     pinned = CalibrationSet(record_source=name, seed=aerial.split_seed(seed, "train"), size=size, rendered=count)
     manifest: dict[str, Any] = {
         "name": name,
@@ -222,7 +222,7 @@ def spaced(items: Sequence[T], count: int) -> list[T]:
 
 def _synthetic(number: str, size: tuple[int, int] | None) -> CalibrationSet:
     if number and not number.isdigit():
-        raise DataError(f"calibration set synthetic:{number}: expected a number of pictures, such as synthetic:100")
+        raise DataError(f"calibration set synthetic:{number}: expected a number of images, such as synthetic:100")
     count = int(number) if number else 100
     return CalibrationSet(
         record_source=f"synthetic:{count}",
@@ -246,7 +246,7 @@ def _from_manifest(path: Path, data: str | os.PathLike[str] | None, size: tuple[
             raise DataError(f"calibration set {name} needs {missing}, which is not there: check the data folder {root}")
         digests = tuple(str(value) for value in manifest["files"].values())
         listed = {file.resolve() for file in files}
-        beside = [file for folder in dict.fromkeys(file.parent for file in files) for file in pictures_in(folder)]
+        beside = [file for folder in dict.fromkeys(file.parent for file in files) for file in images_in(folder)]
         others = tuple(file for file in beside if file.resolve() not in listed)
         return CalibrationSet(record_source=name, licence=licence, files=files, others=others, digests=digests)
     if manifest.get("renderer") != aerial.VERSION:
@@ -288,5 +288,5 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             )
         pinned = isinstance(levels, list) and all(type(level) in (int, float) and 0 <= level <= 255 for level in levels)
         if not pinned or (levels and len(levels) != manifest["count"]):
-            raise DataError(f"calibration manifest {path}: expected one level for each picture, 0-255")
+            raise DataError(f"calibration manifest {path}: expected one level for each image, 0-255")
     return dict(manifest)

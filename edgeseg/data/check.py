@@ -14,26 +14,26 @@ import numpy.typing as npt
 
 from edgeseg.data.dataset import Dataset, NoSplitError
 from edgeseg.data.layouts import open_dataset
-from edgeseg.data.oddities import class_weights, oddities, shared_pictures
-from edgeseg.data.similar import NEARLY_EQUAL, near_pairs, picture_hash
+from edgeseg.data.oddities import class_weights, oddities, shared_images
+from edgeseg.data.similar import NEARLY_EQUAL, image_hash, near_pairs
 from edgeseg.errors import DataError
 from edgeseg.files import file_digest
 
 SPLITS = ("train", "val", "test")
 ENOUGH = 1000
-"""Training pictures below which a network should start from another."""
+"""Training images below which a network should start from another."""
 START = "aerial"
 """The zoo's model that is free to start from."""
 FEW = 10
-"""Fewer training pictures are told."""
+"""Fewer training images are told."""
 RARE = 1e-4
 """A smaller share of the training pixels is told."""
 ODD_SIZE = 2.0
-"""Pictures so many times larger or smaller than the median are told."""
+"""Images so many times larger or smaller than the median are told."""
 FLAT = 1.0
-"""A picture whose pixels deviate less from their mean shows nothing."""
+"""An image whose pixels deviate less from their mean shows nothing."""
 UNUSUAL = 24
-"""So many of the pictures whose labels are least like the others' are told."""
+"""So many of the images whose labels are least like the others' are told."""
 _LARGEST_INPUT = 352 * 480
 _MULTIPLE = 32
 
@@ -45,15 +45,15 @@ class Checked:
     """What a check found.
 
     Attributes:
-        splits: Pictures of each split.
-        classes: Pixels and pictures of each class, by split.
+        splits: Images of each split.
+        classes: Pixels and images of each class, by split.
         ignored: Share of ignored pixels, by split.
-        sizes: How many pictures there are of each size, "HxW".
-        mean: Of the training pictures' pixels, red, green, blue, 0-255.
+        sizes: How many images there are of each size, "HxW".
+        mean: Of the training images' pixels, red, green, blue, 0-255.
         std: Likewise.
         warnings: What is wrong or odd.
         suggestions: Options of `train`, each with a reason.
-        unusual: The pictures whose labels are least like the others', most unusual first.
+        unusual: The images whose labels are least like the others', most unusual first.
     """
 
     splits: dict[str, int]
@@ -69,7 +69,7 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Unusual:
-    """A picture whose labels are unlike those of the whole set: rare content, or labels gone wrong.
+    """An image whose labels are unlike those of the whole set: rare content, or labels gone wrong.
 
     Attributes:
         split: Where it is.
@@ -90,7 +90,7 @@ class _Seen:
 
     dataset: Dataset
     pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    pictures: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    images: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     sizes: list[tuple[int, int]] = field(default_factory=list)
     hashes: list[Any] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
@@ -99,7 +99,7 @@ class _Seen:
     wrong: list[str] = field(default_factory=list)
 
     def look(self, index: int) -> None:
-        """Counts one picture, or notes why it cannot be read."""
+        """Counts one image, or notes why it cannot be read."""
         path, labels = self.dataset.images[index], self.dataset.labels
         try:
             image, label_map = self.dataset.load(index)
@@ -108,11 +108,11 @@ class _Seen:
             return
         counts = np.bincount(label_map.ravel(), minlength=256)
         self.pixels += counts
-        self.pictures += counts > 0
+        self.images += counts > 0
         self.sizes.append(label_map.shape)
         self.files.append(path)
         self.counts.append(counts)
-        self.hashes.append(picture_hash(image))
+        self.hashes.append(image_hash(image))
         mean, std = (values.ravel()[::-1] for values in cv2.meanStdDev(image))  # red, green, blue
         self.sums += mean, mean**2 + std**2
         if std.max() < FLAT:
@@ -127,10 +127,10 @@ def check_set(root: Path, layout: str = "auto", advance: Advance | None = None) 
     Args:
         root: Its folder.
         layout: See `open_dataset`.
-        advance: Called with (done, total) pictures.
+        advance: Called with (done, total) images.
 
     Raises:
-        DataError: The folder is in no known layout, or no picture can be read.
+        DataError: The folder is in no known layout, or no image can be read.
     """
     warnings = list[str]()
     datasets = _open(root, layout, warnings)
@@ -146,7 +146,7 @@ def check_set(root: Path, layout: str = "auto", advance: Advance | None = None) 
             if advance:
                 advance(done, total)
     if not any(one.files for one in seen.values()):
-        raise DataError(f"none of {total} pictures can be used: {next(w for s in seen.values() for w in s.wrong)}")
+        raise DataError(f"none of {total} images can be used: {next(w for s in seen.values() for w in s.wrong)}")
     learnt = seen.get("train", next(iter(seen.values())))
     for one in seen.values():
         warnings += [*one.wrong, *_of_split(one)]
@@ -157,7 +157,7 @@ def check_set(root: Path, layout: str = "auto", advance: Advance | None = None) 
         splits={split: len(one.dataset) for split, one in seen.items()},
         classes={
             name: {
-                split: {"pixels": int(one.pixels[number]), "pictures": int(one.pictures[number])}
+                split: {"pixels": int(one.pixels[number]), "pictures": int(one.images[number])}
                 for split, one in seen.items()
             }
             for number, name in enumerate(names)
@@ -189,7 +189,7 @@ def _open(root: Path, layout: str, warnings: list[str]) -> dict[str, Dataset]:
 
 
 def _of_split(one: _Seen) -> list[str]:
-    """Tells classes without pixels and much that is ignored; and label maps that belong to no picture."""
+    """Tells classes without pixels and much that is ignored; and label maps that belong to no image."""
     try:
         told = list(oddities(one.dataset, one.pixels))
     except DataError as error:
@@ -200,7 +200,7 @@ def _of_split(one: _Seen) -> list[str]:
     own = folders.isdisjoint({path.parent for path in one.dataset.images})
     extra = sorted(p for f in folders for p in f.glob(f"*{suffix}") if p.resolve() not in known) if own else []
     if extra and one.dataset.name not in ("voc", "cityscapes"):  # whose lists and suffixes choose among files
-        told.append(f"{len(extra)} label maps belong to no picture, such as {extra[0]}: take them out, or add pictures")
+        told.append(f"{len(extra)} label maps belong to no image, such as {extra[0]}: take them out, or add images")
     return told
 
 
@@ -212,7 +212,7 @@ def _of_training(seen: dict[str, _Seen], whole: bool) -> list[str]:
         return told
     train, names = seen["train"], seen["train"].dataset.labels.names
     if len(train.files) < FEW:
-        told.append(f"the train split has {len(train.files)} pictures: more than {FEW} are needed to learn anything")
+        told.append(f"the train split has {len(train.files)} images: more than {FEW} are needed to learn anything")
     share = train.pixels[: len(names)] / max(1, train.pixels[: len(names)].sum())
     rare = [name for name, value in zip(names, share, strict=True) if 0 < value < RARE]
     if rare:
@@ -221,7 +221,7 @@ def _of_training(seen: dict[str, _Seen], whole: bool) -> list[str]:
 
 
 def _shared(seen: dict[str, _Seen]) -> list[str]:
-    """Tells pictures that training shares with what judges it, and pictures that are twice in one split."""
+    """Tells images that training shares with what judges it, and images that are twice in one split."""
     told = []
     train = seen.get("train")
     digests = {split: [file_digest(path) for path in one.files] for split, one in seen.items()}
@@ -229,19 +229,19 @@ def _shared(seen: dict[str, _Seen]) -> list[str]:
         twice = [d for d, count in Counter(digests[split]).items() if count > 1]
         if twice:
             first = one.files[digests[split].index(twice[0])]
-            told.append(f"{len(twice)} pictures are in the {split} split more than once, such as {first.name}")
+            told.append(f"{len(twice)} images are in the {split} split more than once, such as {first.name}")
         if train is None or split == "train" or not one.files or not train.files:
             continue
-        same = shared_pictures(one.files, train.files)
+        same = shared_images(one.files, train.files)
         if same:
             first, other = next(iter(same.items()))
-            told.append(f"{len(same)} pictures of {split} are in train, too, such as {first} and {other}")
+            told.append(f"{len(same)} images of {split} are in train, too, such as {first} and {other}")
         pairs = near_pairs(np.stack(one.hashes), np.stack(train.hashes), NEARLY_EQUAL).tolist()
         near = {one.files[a]: train.files[b] for a, b in pairs if one.files[a] not in same}
         if near:
             first = next(iter(near))
             told.append(
-                f"{len(near)} pictures of {split} look nearly like one of train, such as {first} and {near[first]}: "
+                f"{len(near)} images of {split} look nearly like one of train, such as {first} and {near[first]}: "
                 "scores will flatter; `data import` keeps scenes together"
             )
     return told
@@ -255,15 +255,15 @@ def _sizes(seen: dict[str, _Seen]) -> list[str]:
     if not odd.size:
         return []
     height, width = sizes[odd[0]].astype(int)
-    return [f"{odd.size} pictures are far from the usual size, such as {files[odd[0]]} of {height}x{width}"]
+    return [f"{odd.size} images are far from the usual size, such as {files[odd[0]]} of {height}x{width}"]
 
 
 def _suggestions(learnt: _Seen) -> tuple[str, ...]:
-    """Returns options of `train`: a size, a loss with weights where classes are rare, a start for few pictures."""
+    """Returns options of `train`: a size, a loss with weights where classes are rare, a start for few images."""
     height, width = np.median(np.array(learnt.sizes or [(_MULTIPLE, _MULTIPLE)]), axis=0)
     scale = min(1.0, float(np.sqrt(_LARGEST_INPUT / (height * width))))
     size = [max(_MULTIPLE, round(float(side) * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width)]
-    told = [f"--size {size[0]}x{size[1]}: the usual picture of {height:g}x{width:g}, in steps of {_MULTIPLE}"]
+    told = [f"--size {size[0]}x{size[1]}: the usual image of {height:g}x{width:g}, in steps of {_MULTIPLE}"]
     labels = learnt.dataset.labels
     counts = learnt.pixels[: labels.num_classes]
     if counts.sum() and counts[counts > 0].min() < 0.02 * counts.sum():
@@ -271,7 +271,7 @@ def _suggestions(learnt: _Seen) -> tuple[str, ...]:
         listed = ", ".join(f"{name} {weight:.2f}" for name, weight in weights)
         told.append(f"--loss ce+dice: some classes are rare; class weights: {listed}")
     if len(learnt.dataset) < ENOUGH:
-        told.append(f"--init-from {START}: {len(learnt.dataset)} pictures are few to learn all from")
+        told.append(f"--init-from {START}: {len(learnt.dataset)} images are few to learn all from")
     return tuple(told)
 
 

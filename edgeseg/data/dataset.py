@@ -1,4 +1,4 @@
-"""A split of a data set on disk: which pictures, which label maps, and what the ids mean."""
+"""A split of a data set on disk: which images, which label maps, and what the ids mean."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class NoSplitError(DataError):
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One split: pictures, their label maps, and what the ids mean. Nothing is read before `load`.
+    """One split: images, their label maps, and what the ids mean. Nothing is read before `load`.
 
     Attributes:
         name: The data set's name ("camvid").
         split: "train", "val", ...
         labels: The classes.
-        images: The pictures, in a fixed order.
-        label_maps: The label map of each picture.
+        images: The images, in a fixed order.
+        label_maps: The label map of each image.
         id_table: 256 entries from the id in the file to the class id; empty when they are the same.
         colours: (red, green, blue) of id 0, 1, ... in the files; empty when these hold ids.
     """
@@ -43,11 +43,11 @@ class Dataset:
     colours: tuple[Colour, ...] = ()
 
     def __len__(self) -> int:
-        """Returns the number of pictures."""
+        """Returns the number of images."""
         return len(self.images)
 
     def load(self, index: int) -> tuple[Uint8, Uint8]:
-        """Reads picture `index` (blue-green-red) and its label map (class ids), both of the same size.
+        """Reads image `index` (blue-green-red) and its label map (class ids), both of the same size.
 
         Raises:
             DataError: A file cannot be read, the sizes differ, or an id is no class.
@@ -77,7 +77,7 @@ class Dataset:
         return read_colour_map(path, self.colours) if self.colours else read_label_map(path)
 
     def __iter__(self) -> Iterator[tuple[Uint8, Uint8]]:
-        """Yields every (picture, label map) in order."""
+        """Yields every (image, label map) in order."""
         for index in range(len(self)):
             yield self.load(index)
 
@@ -91,10 +91,10 @@ def paired(
     id_table: tuple[int, ...] = (),
     colours: tuple[Colour, ...] = (),
 ) -> Dataset:
-    """Makes a Dataset after checking that there is something, and a label map for every picture.
+    """Makes a Dataset after checking that there is something, and a label map for every image.
 
     Raises:
-        DataError: No picture, or one without its label map.
+        DataError: No image, or one without its label map.
     """
     if not images:
         raise DataError(f"the {name} data set has no images in split '{split}': check the folder")

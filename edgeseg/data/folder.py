@@ -5,7 +5,7 @@ colours and ignored id may be left out, and `"name"` may name the set. `"merge"`
 (`edgeseg.data.merge`); colours are then those of the coarser ones; without it, label maps may also be drawn in the
 classes' colours. A folder without splits, with the files right in `images` and `labels`, is the split "all". Of two
 classes, label maps that all hold only 0 and 255 are read as 0 and 1, and a message says so. This is what `edgeseg data
-synth` and `edgeseg data import` write, and the way to bring pictures of one's own.
+synth` and `edgeseg data import` write, and the way to bring images of one's own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def open_split(root: Path, split: str) -> Dataset:
     if not (root / "images" / part).is_dir():
         have = sorted(path.name for path in (root / "images").iterdir() if path.is_dir())
         raise NoSplitError(f"{root / 'images'} has no split '{split}': it has {', '.join(have) or 'only all'}")
-    images = pictures_in(root / "images" / part)
+    images = images_in(root / "images" / part)
     label_maps = [label_map_of(image, root / "labels" / part) for image in images]
     name, labels, id_table = read_labels(root / LABELS_FILE)
     drawn = bool(label_maps) and _is_drawn(label_maps[0], root / LABELS_FILE)
@@ -83,13 +83,13 @@ def _black_and_white(folder: Path) -> bool:
 
 
 def label_map_of(image: Path, folder: Path) -> Path:
-    """Returns where a picture's label map is: the PNG of its name, or the BMP where there is no PNG."""
+    """Returns where an image's label map is: the PNG of its name, or the BMP where there is no PNG."""
     png, bmp = folder / f"{image.stem}.png", folder / f"{image.stem}.bmp"
     return bmp if bmp.is_file() and not png.is_file() else png
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Returns a folder's pictures by name, hidden files (half-written ones among them) left out."""
+def images_in(folder: Path) -> list[Path]:
+    """Returns a folder's images by name, hidden files (half-written ones among them) left out."""
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
 
 

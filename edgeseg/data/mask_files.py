@@ -43,7 +43,7 @@ def read_mask(path: str | os.PathLike[str], *, palette_colours: bool = False) ->
             else:
                 values = np.asarray(image.convert("RGB"))
     except OSError as error:
-        told = "it is no picture" if isinstance(error, UnidentifiedImageError) else error.strerror or str(error)
+        told = "it is no image" if isinstance(error, UnidentifiedImageError) else error.strerror or str(error)
         raise DataError(f"cannot read mask {path}: {told}") from error
     except (Image.DecompressionBombError, SyntaxError, ValueError) as error:
         raise DataError(f"cannot read mask {path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Pictures and masks in any folders that pair by name; see `edgeseg.data.pairs`.
+"""Images and masks in any folders that pair by name; see `edgeseg.data.pairs`.
 
 Classes come from a file beside them (`edgeseg.data.class_tables`). Without one, masks of 0 and 255 are the classes
 "background" and "foreground", and other ids up to 254 are called class_0, class_1, ..., and a message says so.
@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def matches(root: Path) -> bool:
-    """Whether `root` holds pictures and masks that pair by name."""
+    """Whether `root` holds images and masks that pair by name."""
     return bool(find_pairs(root).found)
 
 
@@ -40,7 +40,7 @@ def open_split(root: Path, split: str) -> Dataset:
     """Opens one split, or with "all" every pair."""
     pairs = find_pairs(root)
     if not pairs.found:
-        raise DataError(f"{root} has no pictures and masks that pair by name, such as a.jpg and a_mask.png")
+        raise DataError(f"{root} has no images and masks that pair by name, such as a.jpg and a_mask.png")
     splits = [split_named(place) for _, _, place in pairs.found]
     chosen = [pair for pair, own in zip(pairs.found, splits, strict=True) if split in (own, "all")]
     if not chosen:

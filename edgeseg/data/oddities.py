@@ -20,7 +20,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def count_ids(samples: Iterable[tuple[Uint8, Uint8]]) -> Counts:
-    """Returns (256,) how many pixels have each id, over (picture, label map) pairs."""
+    """Returns (256,) how many pixels have each id, over (image, label map) pairs."""
     counts = np.zeros(256, np.int64)
     for _, label_map in samples:
         counts += np.bincount(label_map.ravel(), minlength=256)
@@ -51,7 +51,7 @@ def oddities(dataset: Dataset, counts: Counts) -> tuple[str, ...]:
     return tuple(told)
 
 
-def shared_pictures(files: Sequence[Path], others: Sequence[Path]) -> dict[Path, Path]:
+def shared_images(files: Sequence[Path], others: Sequence[Path]) -> dict[Path, Path]:
     """Returns which of `files` are, byte for byte, also among `others`, under another path.
 
     Raises:

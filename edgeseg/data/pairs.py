@@ -1,7 +1,7 @@
-"""Pairing pictures and masks by their names, however the folders are laid out.
+"""Pairing images and masks by their names, however the folders are laid out.
 
-Words that tell pictures from masks are taken out of folders' names and off the ends of files' names; what is left is
-the same for a picture and its mask. So these are all pairs: `images/train/a.jpg` and `masks/train/a.png`;
+Words that tell images from masks are taken out of folders' names and off the ends of files' names; what is left is
+the same for an image and its mask. So these are all pairs: `images/train/a.jpg` and `masks/train/a.png`;
 `train/a.jpg` and `train_labels/a.png`; `a.jpg` and `a_mask.png`; `a.jpg` and `a.png`.
 """
 
@@ -15,15 +15,15 @@ from pathlib import Path
 from edgeseg.image import IMAGE_SUFFIXES, LOSSY_SUFFIXES
 
 MASK_SUFFIXES = (IMAGE_SUFFIXES - LOSSY_SUFFIXES) | {".gif"}
-_PICTURE = r"images?|imgs?|pics?|photos?|pictures?|jpegimages|originals?|inputs?|src|rgb"
+_IMAGE = r"images?|imgs?|pics?|photos?|images?|jpegimages|originals?|inputs?|src|rgb"
 _MASK = (
     r"masks?|msks?|labels?|lbls?|annotations?|annots?|anns?|gts?|groundtruths?|ground_?truth|segmentations?|segmentationclass|"
     r"seg|targets?|semantic"
 )
-_PICTURE_WORD = re.compile(rf"(?:^|[_\- ])({_PICTURE})(?=$|[_\- ])")
+_IMAGE_WORD = re.compile(rf"(?:^|[_\- ])({_IMAGE})(?=$|[_\- ])")
 _MASK_WORD = re.compile(rf"(?:^|[_\- ])({_MASK})(?=$|[_\- ])|(?<=[a-z])(annot)$")
 _MASK_END = re.compile(rf"[_\-. ]({_MASK}|l)$")
-_PICTURE_END = re.compile(rf"[_\-. ]({_PICTURE}|sat)$")
+_IMAGE_END = re.compile(rf"[_\-. ]({_IMAGE}|sat)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ class Pairs:
     """What was found below a folder.
 
     Attributes:
-        found: (picture, mask, what is left of the folders' names), in the pictures' order.
-        alone: Pictures without a mask, and masks without a picture.
+        found: (image, mask, what is left of the folders' names), in the images' order.
+        alone: Images without a mask, and masks without an image.
     """
 
     found: tuple[tuple[Path, Path, str], ...]
@@ -40,7 +40,7 @@ class Pairs:
 
 
 def find_pairs(root: Path) -> Pairs:
-    """Pairs the pictures and masks below a folder."""
+    """Pairs the images and masks below a folder."""
     groups = defaultdict[tuple[str, str], list[tuple[bool, Path]]](list)
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
@@ -50,14 +50,14 @@ def find_pairs(root: Path) -> Pairs:
         groups[place, stem].append((is_mask and path.suffix.lower() in MASK_SUFFIXES, path))
     found, alone = list[tuple[Path, Path, str]](), list[Path]()
     for (place, _), members in groups.items():
-        pictures = [path for is_mask, path in members if not is_mask]
+        images = [path for is_mask, path in members if not is_mask]
         masks = [path for is_mask, path in members if is_mask]
-        if len(pictures) == 2 and not masks:  # a.jpg and a.png
-            lossy = [path for path in pictures if path.suffix.lower() in LOSSY_SUFFIXES]
-            masks = [path for path in pictures if path.suffix.lower() in MASK_SUFFIXES]
-            pictures = lossy
-        if len(pictures) == len(masks) == 1:
-            found.append((pictures[0], masks[0], place))
+        if len(images) == 2 and not masks:  # a.jpg and a.png
+            lossy = [path for path in images if path.suffix.lower() in LOSSY_SUFFIXES]
+            masks = [path for path in images if path.suffix.lower() in MASK_SUFFIXES]
+            images = lossy
+        if len(images) == len(masks) == 1:
+            found.append((images[0], masks[0], place))
         else:
             alone += [path for _, path in members]
     return Pairs(found=tuple(sorted(found)), alone=tuple(sorted(alone)))
@@ -69,10 +69,10 @@ def _key(inside: Path) -> tuple[str, str, bool]:
     for part in inside.parts[:-1]:
         bare, count = _MASK_WORD.subn("", part.lower())
         is_mask = is_mask or count > 0
-        bare = _PICTURE_WORD.sub("", bare).strip("_- ")
+        bare = _IMAGE_WORD.sub("", bare).strip("_- ")
         places += [bare] if bare else []
     stem, count = _MASK_END.subn("", inside.stem.lower())
     is_mask = is_mask or count > 0
     if not is_mask:
-        stem = _PICTURE_END.sub("", stem)
+        stem = _IMAGE_END.sub("", stem)
     return "/".join(places), stem, is_mask

@@ -1,7 +1,7 @@
-"""Which pictures are nearly the same: frames of one scene, the same photo saved twice.
+"""Which images are nearly the same: frames of one scene, the same photo saved twice.
 
-Each picture becomes a difference hash of 256 bits (Krawetz, "Kind of Like That", hackerfactor.com, 2013, there of 64
-bits): whether each of 16x16 cells is brighter than its right neighbour. Pictures are alike if few bits differ.
+Each image becomes a difference hash of 256 bits (Krawetz, "Kind of Like That", hackerfactor.com, 2013, there of 64
+bits): whether each of 16x16 cells is brighter than its right neighbour. Images are alike if few bits differ.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _BLOCK = 2048
 Hash = npt.NDArray[np.bool_]
 
 
-def picture_hash(image: Uint8) -> Hash:
-    """Returns the 256 bits of a picture (H, W, 3)."""
+def image_hash(image: Uint8) -> Hash:
+    """Returns the 256 bits of an image (H, W, 3)."""
     small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), (17, 16), interpolation=cv2.INTER_AREA)
     bits: Hash = (small[:, 1:] > small[:, :-1]).ravel()
     return bits
@@ -47,7 +47,7 @@ def near_pairs(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_], most: i
 
 
 def scenes(hashes: npt.NDArray[np.bool_], most: int = SAME_SCENE) -> list[int]:
-    """Returns the scene of each picture, a number: whatever a chain of alike pictures joins is one scene."""
+    """Returns the scene of each image, a number: whatever a chain of alike images joins is one scene."""
     parent = list(range(len(hashes)))
 
     def find(item: int) -> int:

@@ -28,7 +28,7 @@ from edgeseg.synth import aerial
 
 RECORD_FILE = "synthetic.json"
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
-_CHUNK = 4  # pictures handed to a process at a time
+_CHUNK = 4  # images handed to a process at a time
 
 Advance = Callable[[int, int], None]
 Task = TypeVar("Task")
@@ -37,14 +37,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What a run did: pictures written, and pictures that were there already."""
+    """What a run did: images written, and images that were there already."""
 
     written: int
     kept: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Picture:
+class _Task:
     out: str
     split: str
     index: int
@@ -63,11 +63,11 @@ def write_set(
     workers: int | None = None,
     advance: Advance | None = None,
 ) -> Written:
-    """Writes pictures and label maps.
+    """Writes images and label maps.
 
     Args:
         out: The folder; made if missing.
-        counts: How many pictures of each split ("train", "val").
+        counts: How many images of each split ("train", "val").
         seed: Which set; the splits of one seed share no world.
         height: Rows.
         width: Columns.
@@ -85,8 +85,8 @@ def write_set(
     _check_record(folder / RECORD_FILE, record)
     write_json(folder / RECORD_FILE, record)
     write_json(folder / LABELS_FILE, labels_json(aerial.NAME, aerial.LABELS))
-    pictures = [
-        _Picture(
+    tasks = [
+        _Task(
             out=str(folder),
             split=split,
             index=index,
@@ -98,11 +98,11 @@ def write_set(
         for index in range(count)
     ]
     written = 0
-    for done, new in enumerate(_spread(_write_picture, pictures, workers), start=1):
+    for done, new in enumerate(_spread(_write_image, tasks, workers), start=1):
         written += new
         if advance:
-            advance(done, len(pictures))
-    return Written(written=written, kept=len(pictures) - written)
+            advance(done, len(tasks))
+    return Written(written=written, kept=len(tasks) - written)
 
 
 def write_flight(
@@ -171,14 +171,14 @@ def _check_record(path: Path, record: dict[str, Any]) -> None:
         )
 
 
-def _write_picture(picture: _Picture) -> bool:
-    """Writes one picture and its label map unless both are there and whole; says whether it did."""
-    name = f"{picture.index:06d}"
-    image_path = Path(picture.out, "images", picture.split, f"{name}.jpg")
-    label_path = Path(picture.out, "labels", picture.split, f"{name}.png")
-    if _is_whole(image_path, label_path, (picture.height, picture.width)):
+def _write_image(task: _Task) -> bool:
+    """Writes one image and its label map unless both are there and whole; says whether it did."""
+    name = f"{task.index:06d}"
+    image_path = Path(task.out, "images", task.split, f"{name}.jpg")
+    label_path = Path(task.out, "labels", task.split, f"{name}.png")
+    if _is_whole(image_path, label_path, (task.height, task.width)):
         return False
-    image, label_map = aerial.render(picture.index, seed=picture.seed, height=picture.height, width=picture.width)
+    image, label_map = aerial.render(task.index, seed=task.seed, height=task.height, width=task.width)
     write_image(image_path, image)
     write_image(label_path, label_map)
     return True

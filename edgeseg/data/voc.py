@@ -31,7 +31,7 @@ def matches(root: Path) -> bool:
 
 
 def open_split(root: Path, split: str) -> Dataset:
-    """Opens the pictures that the split's list names."""
+    """Opens the images that the split's list names."""
     home = _find(root)
     if home is None:
         raise DataError(f"no PASCAL VOC in {root}: expected VOC2012 with {_LISTS} and SegmentationClass")
@@ -39,7 +39,7 @@ def open_split(root: Path, split: str) -> Dataset:
     if not path.is_file():
         have = sorted(p.stem for p in path.parent.glob("*.txt"))
         raise NoSplitError(f"PASCAL VOC in {home} has no split '{split}': it has {', '.join(have) or 'none'}")
-    names = read_text(path, "list of pictures").split()
+    names = read_text(path, "list of images").split()
     images = [home / "JPEGImages" / f"{name}.jpg" for name in names]
     label_maps = [home / "SegmentationClass" / f"{name}.png" for name in names]
     return paired(NAME, split, LABELS, images, label_maps)

@@ -63,7 +63,7 @@ class ModelOptions:
         mean: Mean of the input, or of each channel.
         std: Standard deviation, likewise.
         order: Order of the channels.
-        size: (rows, columns) of the input, for a network that takes pictures of any size.
+        size: (rows, columns) of the input, for a network that takes images of any size.
     """
 
     threads: int | None = None

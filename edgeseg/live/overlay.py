@@ -1,4 +1,4 @@
-"""The picture for people: frame, coloured classes over it, a line of figures, and a banner when the source is lost."""
+"""The image for people: frame, coloured classes over it, a line of figures, and a banner when the source is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.arrays import Uint8, check_label_map, check_picture, filled
+from edgeseg.arrays import Uint8, check_image, check_label_map, filled
 from edgeseg.card import LabelSet
 from edgeseg.image import palette
 
@@ -51,9 +51,9 @@ class Overlay:
             (H, W, 3) uint8, overwritten by the next call.
 
         Raises:
-            UsageError: `frame` is no picture, or `label_map` no label map.
+            UsageError: `frame` is no image, or `label_map` no label map.
         """
-        check_picture(frame, "frame")
+        check_image(frame, "frame")
         check_label_map(label_map)
         height = frame.shape[0]
         canvas = self._sized(frame)
@@ -74,7 +74,7 @@ class Overlay:
         return canvas
 
     def lost(self, line: str) -> Uint8 | None:
-        """Darkens the last picture and writes a banner across it; None if there has been no picture.
+        """Darkens the last image and writes a banner across it; None if there has been no image.
 
         A lost source must not look like a dark scene that was segmented.
         """

@@ -120,7 +120,7 @@ class Pipeline:
             The run's figures.
 
         Raises:
-            EdgesegError: The source was lost for good, a picture is broken, or inference failed. `stats` still works.
+            EdgesegError: The source was lost for good, an image is broken, or inference failed. `stats` still works.
         """
         self._outputs = OutputGroup(outputs, self._notify)
         self._writer = self._new_writer()

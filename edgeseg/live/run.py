@@ -74,7 +74,7 @@ def run(
     source_options: SourceOptions | None = None,
     hooks: RunHooks | None = None,
 ) -> RunStats:
-    """Segments a camera, a video or pictures, live, until it ends or is told to.
+    """Segments a camera, a video or images, live, until it ends or is told to.
 
     A camera's newest frame is always the one that is segmented; of a video or a folder, every frame is. When a camera
     or stream is lost, masks are marked invalid until it is back. An accelerator that fails is opened again, then
@@ -85,7 +85,7 @@ def run(
 
     Args:
         model: Zoo name, model folder or `.tflite` file; None is the zoo's default.
-        source: What `open_source` takes: a camera's number, a device, a video, a picture, a folder, a glob, a URL; or a
+        source: What `open_source` takes: a camera's number, a device, a video, an image, a folder, a glob, a URL; or a
             function that opens a `Source` of your own, called again when it is lost.
         outputs: Where results go: the built-in outputs by their options, or your own objects (see `Output`). They are
             closed at the end.
@@ -104,7 +104,7 @@ def run(
         SourceError: The source cannot be opened, or was lost for good.
         OutputError: An output cannot be opened, or would be written over what the run reads.
         DelegateError: The accelerator cannot be opened, or failed and nothing replaces it.
-        DataError: A picture cannot be read.
+        DataError: An image cannot be read.
     """
     options, masks, hooks = options or RunOptions(), masks or MaskOptions(), hooks or RunHooks()
     model_options, source_options = model_options or ModelOptions(), source_options or SourceOptions()

@@ -78,7 +78,7 @@ class Writer:
         if not self._outputs.wants_overlay:
             return
         if not packet.valid:
-            packet.overlay = self._overlay.lost(f"NO PICTURE: {packet.reason}")
+            packet.overlay = self._overlay.lost(f"NO IMAGE: {packet.reason}")
         elif packet.image is not None and packet.label_map is not None:
             start = time.monotonic()
             if start >= self._next_line:

@@ -18,7 +18,7 @@ and writes, which NumPy is slow at; here nearly all the work is in matrix produc
 
 Tiles and cells shrink with the image, down to single pixels and colours, and its rank is then not limited in practice:
 on small images (24x24) the filter is exact to rounding. On large ones it is as near as the rank lets it be to how many
-different colours the picture has; white noise, which has no colour twice, is the worst case.
+different colours the image has; white noise, which has no colour twice, is the worst case.
 """
 
 from __future__ import annotations

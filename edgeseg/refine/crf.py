@@ -39,7 +39,7 @@ REACH = 4.0
 class CrfParams:
     """Parameters of the field, named as in the papers.
 
-    The defaults were chosen, as DeepLab's authors chose theirs for PASCAL VOC, by cross-validation: on 17 pictures of
+    The defaults were chosen, as DeepLab's authors chose theirs for PASCAL VOC, by cross-validation: on 17 images of
     CamVid's validation split, with a network of stride-4 logits, whose poles and signs a stronger field wipes out, and
     one of stride 16. Colours reach as far as in DeepLab, positions a little less, and both kernels weigh less. The
     papers' own parameters are `DEEPLAB` and `KRAEHENBUEHL`.

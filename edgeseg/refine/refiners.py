@@ -1,4 +1,4 @@
-"""What `--refine` names: functions that make a label map from class probabilities and a picture."""
+"""What `--refine` names: functions that make a label map from class probabilities and an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REFINERS = ("crf",)
 
 
 def open_refiner(name: str | None, seconds: list[float] | None = None) -> Callable[[Float32, Uint8], Uint8] | None:
-    """Returns a function (class probabilities, picture) -> label map, or None for no name.
+    """Returns a function (class probabilities, image) -> label map, or None for no name.
 
     Args:
         name: "crf", or None.

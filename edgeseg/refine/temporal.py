@@ -1,7 +1,7 @@
 """Steadier label maps from frame to frame, without smearing what moves.
 
 A pixel keeps its class until another one has been seen there often enough in a row. Where the scene moves, nothing is
-held back: the shift of the whole picture between two frames (a drone's own motion) is estimated by phase correlation
+held back: the shift of the whole image between two frames (a drone's own motion) is estimated by phase correlation
 (Kuglin and Hines, 1975) and the memory is shifted along; pixels that still differ afterwards belong to something that
 moves by itself, and take their new class at once. At a cut, everything does.
 """
@@ -15,7 +15,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from edgeseg.arrays import Float32, Uint8, check_label_map, check_picture, filled
+from edgeseg.arrays import Float32, Uint8, check_image, check_label_map, filled
 from edgeseg.errors import UsageError
 
 T = TypeVar("T", Float32, Uint8)
@@ -71,9 +71,9 @@ class TemporalSmoother:
             (h, w) uint8, overwritten by the next call.
 
         Raises:
-            UsageError: `frame` is no picture, or `label_map` no label map.
+            UsageError: `frame` is no image, or `label_map` no label map.
         """
-        check_picture(frame, "frame")
+        check_image(frame, "frame")
         check_label_map(label_map)
         start = time.perf_counter()
         grey = _small_grey(frame)
@@ -108,8 +108,8 @@ class TemporalSmoother:
         self._window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F).astype(np.float32, copy=False)
 
     def _follow(self, grey: Float32, shape: tuple[int, ...]) -> Uint8:
-        """Shifts the memory along with the picture; returns 255 where something moves by itself, else 0."""
-        # Copies: phaseCorrelate multiplies the window into pictures whose size needs no padding.
+        """Shifts the memory along with the image; returns 255 where something moves by itself, else 0."""
+        # Copies: phaseCorrelate multiplies the window into images whose size needs no padding.
         (x, y), response = cv2.phaseCorrelate(self._grey.copy(), grey.copy(), self._window)
         rows, columns = shape[:2]
         if response < _SAME_SCENE:
@@ -143,7 +143,7 @@ def _small_grey(frame: Uint8) -> Float32:
 
 
 def _shifted(image: T, x: float, y: float, interpolation: int, border: int, value: float) -> T:
-    """Moves a picture's content by x to the right and y downwards."""
+    """Moves an image's content by x to the right and y downwards."""
     matrix = np.array([[1, 0, x], [0, 1, y]], np.float32)
     size = (image.shape[1], image.shape[0])
     moved = cv2.warpAffine(image, matrix, size, flags=interpolation, borderMode=border, borderValue=(value,))

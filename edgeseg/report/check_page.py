@@ -1,4 +1,4 @@
-"""A page on a data set: its classes, what is wrong with it, and the pictures whose labels are least like the rest."""
+"""A page on a data set: its classes, what is wrong with it, and the images whose labels are least like the rest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_page(root: Path, found: Checked, layout: str = "auto") -> str:
         layout: As the check was told.
 
     Raises:
-        DataError: A picture can no longer be read.
+        DataError: An image can no longer be read.
     """
     datasets = {split: open_dataset(root, split, layout) for split in found.splits}
     labels = next(iter(datasets.values())).labels
@@ -45,7 +45,7 @@ def check_page(root: Path, found: Checked, layout: str = "auto") -> str:
         dataset = datasets[one.split]
         image, truth = dataset.load([str(path) for path in dataset.images].index(one.image))
         drawn = Result(label_map=truth, labels=dataset.labels).overlay(image)
-        panels = [Panel(caption="picture", jpeg=jpeg(image)), Panel(caption="labels", jpeg=jpeg(drawn))]
+        panels = [Panel(caption="image", jpeg=jpeg(image)), Panel(caption="labels", jpeg=jpeg(drawn))]
         examples.append({"name": Path(one.image).name, "split": one.split, "most": one.most, "panels": panels})
     page = render(
         "check.html.jinja", name=root.resolve().name, found=found, rows=rows, examples=examples,

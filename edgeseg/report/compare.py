@@ -1,4 +1,4 @@
-"""Models compared on one data set and one machine: scored, timed in turns, shown on pictures, as one record."""
+"""Models compared on one data set and one machine: scored, timed in turns, shown on images, as one record."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def compare(
         models: Zoo names and model folders, of which all files, or model files.
         data: A data set, or its folder.
         split: Which split of the folder.
-        limit: Score only so many pictures, evenly spread; all if None.
+        limit: Score only so many images, evenly spread; all if None.
         threads: CPU threads for inference.
         delegate: As `--delegate` takes it.
         size: (rows, columns) of the input, for networks that take any.
         labels: Class names of files without a card: a file's or a layout's name.
-        examples: Pictures to show.
-        kept: A file of scores: what it holds of the same models, pictures and settings is not measured again, and what
+        examples: Images to show.
+        kept: A file of scores: what it holds of the same models, images and settings is not measured again, and what
             is measured is added to it. Latency is measured every time.
         command: The command that makes this report again; one that `edgeseg` understands if None.
         advance: Called as the work goes on.
@@ -80,7 +80,7 @@ def compare(
     if not files:
         raise UsageError("no model to compare: name at least one")
     if examples < 0:
-        raise UsageError(f"{examples} pictures to show: expected 0 or more")
+        raise UsageError(f"{examples} images to show: expected 0 or more")
     dataset = data if isinstance(data, Dataset) else open_dataset(data, split)
     names = load_labels(labels) if labels else None
     segmenters = [Segmenter(file, threads=threads, delegate=delegate, size=size, labels=names) for file in files]

@@ -1,4 +1,4 @@
-"""Pictures to look at: the data set's, its labels, and what each model makes of it."""
+"""Images to look at: the data set's, its labels, and what each model makes of it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _WIDTH = 480
 _JPEG_QUALITY = 85
 
 Segment = Callable[[Uint8, int, int], Uint8]
-"""segment(picture, height, width) -> label map of that size."""
+"""segment(image, height, width) -> label map of that size."""
 
 
 def make_examples(dataset: Dataset, models: Sequence[tuple[str, Segment]], count: int) -> tuple[Example, ...]:
-    """Runs the models on `count` pictures, evenly spread over the data set.
+    """Runs the models on `count` images, evenly spread over the data set.
 
     Args:
-        dataset: Pictures and labels.
+        dataset: Images and labels.
         models: Caption and segmentation of each model.
-        count: How many pictures; 0 for none.
+        count: How many images; 0 for none.
     """
     count = min(count, len(dataset))
     examples = []
     for index in np.linspace(0, len(dataset) - 1, count + 2)[1:-1].round().astype(int):
         image, truth = dataset.load(int(index))
-        panels = [Panel(caption="picture", jpeg=jpeg(image))]
+        panels = [Panel(caption="image", jpeg=jpeg(image))]
         panels.append(Panel(caption="labels", jpeg=jpeg(Result(label_map=truth, labels=dataset.labels).overlay(image))))
         for caption, segment in models:
             result = Result(label_map=segment(image, *truth.shape), labels=dataset.labels)
@@ -41,7 +41,7 @@ def make_examples(dataset: Dataset, models: Sequence[tuple[str, Segment]], count
 
 
 def jpeg(image: Uint8) -> bytes:
-    """Returns a picture as JPEG, no wider than a page shows it."""
+    """Returns an image as JPEG, no wider than a page shows it."""
     height, width = image.shape[:2]
     if width > _WIDTH:
         size = (_WIDTH, max(1, round(height * _WIDTH / width)))

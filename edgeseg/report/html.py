@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs no other file: plot, tables, pictures, machine, and how to make it again.
+"""The report as one HTML page that needs no other file: plot, tables, images, machine, and how to make it again.
 
 What is on the page is decided here, how it is written down in `templates/page.html.jinja`.
 """

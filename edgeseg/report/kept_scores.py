@@ -23,7 +23,7 @@ class KeptScores:
     Args:
         path: The file; one that cannot be read counts as empty, and is written anew.
         dataset: What is scored on.
-        settings: What else decides a score: how many pictures, the delegate, the input's size, class names.
+        settings: What else decides a score: how many images, the delegate, the input's size, class names.
     """
 
     def __init__(self, path: Path, dataset: Dataset, settings: Sequence[object]) -> None:
@@ -50,8 +50,8 @@ class KeptScores:
             return None
 
     def keep(self, model: Path, score: Evaluation) -> None:
-        """Writes the score of a model; what was counted in each picture is left out."""
-        self._scores[self._key(model)] = asdict(replace(score, confusion=None, pictures=None))
+        """Writes the score of a model; what was counted in each image is left out."""
+        self._scores[self._key(model)] = asdict(replace(score, confusion=None, per_image=None))
         write_json(self._path, self._scores)
 
     def _key(self, model: Path) -> str:

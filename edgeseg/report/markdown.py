@@ -40,7 +40,7 @@ def markdown_page(report: Report) -> str:
     class_rows = [(_cell(name), *(percent(iou.get(name, float("nan"))) for iou in ious)) for name in classes]
     parts = [
         f"# Accuracy against latency: {_cell(report.dataset)}, {_cell(report.split)}",
-        f"{report.images} pictures, scored at the labels' resolution. {_cell(report.created)}.",
+        f"{report.images} images, scored at the labels' resolution. {_cell(report.created)}.",
         _table(heading, rows, left=2),
         "Bold: no other model here is both faster and more accurate.",
         *((SPREAD_TOLD,) if any(r.spread is not None for r in report.results) else ()),

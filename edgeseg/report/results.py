@@ -63,7 +63,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One picture of an example: a caption ("label", a model's name) and a JPEG's bytes."""
+    """One image of an example: a caption ("label", a model's name) and a JPEG's bytes."""
 
     caption: str
     jpeg: bytes
@@ -71,7 +71,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One picture of the data set, and what the models make of it."""
+    """One image of the data set, and what the models make of it."""
 
     name: str
     panels: tuple[Panel, ...]
@@ -99,14 +99,14 @@ class Report:
     Attributes:
         dataset: The data set's name.
         split: Which split of it.
-        images: How many pictures were scored.
+        images: How many images were scored.
         results: One for each model, in the order given.
         host: The machine.
         command: The command that makes this report again.
         version: edgeseg's.
         created: When, as text.
-        examples: Pictures to look at.
-        colors: (class, its red, green and blue) in those pictures.
+        examples: Images to look at.
+        colors: (class, its red, green and blue) in those images.
         notes: What else one should know, such as what is not here and why.
         explained: What quantization costs the integer files, layer by layer.
     """

@@ -17,12 +17,12 @@ from edgeseg.report.results import Panel
 from edgeseg.report.templating import render
 from edgeseg.runtime.result import Result
 from edgeseg.scoring.detail import Detail
-from edgeseg.scoring.measures import confusions, worst_pictures
+from edgeseg.scoring.measures import confusions, worst_images
 from edgeseg.training.guidance import advice
 from edgeseg.training.history import History, best_epoch
 
 WORST = 6
-"""So many of the worst pictures are shown."""
+"""So many of the worst images are shown."""
 _MISTAKES = 8
 _MOST_CLASSES = 40
 """With more classes the matrix is left out, the commonest mistakes tell."""
@@ -34,10 +34,10 @@ def training_page(card: ModelCard, history: History, scored: Detail) -> str:
     Args:
         card: Of the best weights.
         history: The epochs, at least one.
-        scored: The best weights on the validation pictures.
+        scored: The best weights on the validation images.
 
     Raises:
-        DataError: A picture can no longer be read.
+        DataError: An image can no longer be read.
     """
     best = best_epoch(history)
     page = render(
@@ -104,11 +104,11 @@ def _matrix(scored: Detail) -> list[dict[str, Any]]:
 
 def _worst(scored: Detail) -> list[dict[str, Any]]:
     shown = []
-    for index, name, miou in worst_pictures(scored.scores, WORST):
+    for index, name, miou in worst_images(scored.scores, WORST):
         image, truth = scored.dataset.load(index)
         maps = (("labels", truth), ("prediction", scored.segment(image, *truth.shape)))
         drawn = [(caption, Result(label_map=ids, labels=scored.dataset.labels).overlay(image)) for caption, ids in maps]
-        panels = [Panel(caption=caption, jpeg=jpeg(picture)) for caption, picture in [("picture", image), *drawn]]
+        panels = [Panel(caption=caption, jpeg=jpeg(drawn_image)) for caption, drawn_image in [("image", image), *drawn]]
         shown.append({"name": Path(name).name, "miou": percent(miou), "panels": panels})
     return shown
 
@@ -123,7 +123,7 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
     ]
     if record is not None:
         facts += [
-            ("Learnt from", f"{record.images} pictures of {record.dataset}"),
+            ("Learnt from", f"{record.images} images of {record.dataset}"),
             ("Started from", record.init),
             ("Teacher", record.teacher),
             ("Loss", record.loss),

@@ -63,7 +63,7 @@ class LiteRT:
         Raises:
             ModelFileError: Not a model, or one that cannot run.
             DelegateError: The delegate cannot be loaded.
-            UsageError: The delegate is none, or the network takes pictures of any size and none is given.
+            UsageError: The delegate is none, or the network takes images of any size and none is given.
         """
         spec = parse_delegate(options.delegate)
         if spec.name == "reference" and (options.threads or 1) > 1:
@@ -152,7 +152,7 @@ class Interpreter:
 
     Raises:
         ModelFileError: Not a model, or one that LiteRT cannot run.
-        UsageError: The network takes pictures of any size, and none is given.
+        UsageError: The network takes images of any size, and none is given.
     """
 
     def __init__(self, content: bytes, options: OpenOptions, spec: DelegateSpec, handle: Any = None) -> None:
@@ -227,7 +227,7 @@ def _sized_inputs(inputs: list[dict[str, Any]], options: OpenOptions) -> list[tu
             continue
         if options.size is None:
             raise UsageError(
-                f"{options.name} takes pictures of any size: say which, height x width (size=, --size, for run "
+                f"{options.name} takes images of any size: say which, height x width (size=, --size, for run "
                 "--input-size)"
             )
         asked = zip(signature[1:3], options.size, strict=True)

@@ -70,7 +70,7 @@ class OpenOptions:
         path: Where the file is; None where there is only its content.
         threads: CPU threads for inference, >= 1; None leaves the choice to the runtime.
         delegate: As `--delegate` takes it; None leaves the choice to the runtime.
-        size: (rows, columns) for a network that takes pictures of any size; one of a fixed size does not look at it.
+        size: (rows, columns) for a network that takes images of any size; one of a fixed size does not look at it.
         proven: Whether the content is known to be whole: by a card's digest, or because it was just made. What is not,
             a runtime that a damaged file could harm tries out in a process of its own first (`runtime.trial`).
     """

@@ -1,4 +1,4 @@
-"""What segmenting a picture gives."""
+"""What segmenting an image gives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edgeseg.arrays import Uint8, check_label_map, check_picture
+from edgeseg.arrays import Uint8, check_image, check_label_map
 from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError
 from edgeseg.image import colorize, resize_label_map
@@ -18,7 +18,7 @@ class Result:
     """A label map with its classes.
 
     Attributes:
-        label_map: (H, W) uint8 class ids, as large as the picture.
+        label_map: (H, W) uint8 class ids, as large as the image.
         labels: The classes: names and colours.
     """
 
@@ -54,7 +54,7 @@ class Result:
         return colorize(self.label_map, self.labels)
 
     def overlay(self, image: Uint8, opacity: float = 0.6) -> Uint8:
-        """Lays the classes' colours over a picture; pixels without a class stay as they are.
+        """Lays the classes' colours over an image; pixels without a class stay as they are.
 
         Args:
             image: (H, W, 3) uint8, blue-green-red; its size is that of the result.
@@ -64,9 +64,9 @@ class Result:
             (H, W, 3) uint8, blue-green-red.
 
         Raises:
-            UsageError: `image` is no picture, or the opacity is out of range.
+            UsageError: `image` is no image, or the opacity is out of range.
         """
-        check_picture(image)
+        check_image(image)
         if not 0 <= opacity <= 1:
             raise UsageError(f"opacity {opacity}: expected 0 to 1")
         label_map = resize_label_map(self.label_map, image.shape[0], image.shape[1])

@@ -15,7 +15,7 @@ def class_scores(segmenter: Segmenter) -> npt.NDArray[Any]:
     """Returns what the last `invoke` gave for each class, at the network's output size.
 
     Args:
-        segmenter: One that was prepared with a picture that fills its input.
+        segmenter: One that was prepared with an image that fills its input.
 
     Returns:
         (h, w, classes), a copy; the strongest of a pixel is its class. Logits are in the file's own (quantized) units,

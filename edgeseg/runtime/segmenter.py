@@ -1,7 +1,7 @@
 """The Segmenter: a network, and what stands on either side of it, as one object.
 
     segmenter = Segmenter("camvid")
-    result = segmenter(picture)
+    result = segmenter(image)
 
 For a loop that times its stages, or that resizes on another thread, the steps are there one by one: `prepare` (or
 `load` with a tensor from `staging`), `invoke`, `label_map`.
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.arrays import CHANNELS, Float32, Uint8, check_picture, filled
+from edgeseg.arrays import CHANNELS, Float32, Uint8, check_image, filled
 from edgeseg.card import InputSpec, LabelSet
 from edgeseg.decoder import Decoder
 from edgeseg.errors import UsageError
@@ -29,29 +29,29 @@ from edgeseg.runtime.signature import (
     Preprocessing,
     choose_input,
     choose_labels,
+    image_input,
     input_table,
     map_output,
     output_spec,
-    picture_input,
 )
 
 
 class Segmenter:
-    """A network that is ready to segment pictures.
+    """A network that is ready to segment images.
 
     >>> import edgeseg
-    >>> picture = edgeseg.read_image("docs/aerial.jpg")  # or any (H, W, 3) uint8 array, blue-green-red
-    >>> result = edgeseg.Segmenter("aerial")(picture)
-    >>> result.label_map.shape == picture.shape[:2]
+    >>> image = edgeseg.read_image("docs/aerial.jpg")  # or any (H, W, 3) uint8 array, blue-green-red
+    >>> result = edgeseg.Segmenter("aerial")(image)
+    >>> result.label_map.shape == image.shape[:2]
     True
-    >>> result.overlay(picture).shape == picture.shape
+    >>> result.overlay(image).shape == image.shape
     True
 
     Args:
         model: A zoo name, a model folder (its integer file is taken), a path or a file's content, for any runtime.
         threads: CPU threads for inference, 1 if None.
         delegate: As `--delegate` takes it (see `runtime.delegates`); None uses XNNPACK where it works.
-        size: (rows, columns) of the input, for a network that takes pictures of any size.
+        size: (rows, columns) of the input, for a network that takes images of any size.
         input_spec: Preprocessing; None takes the card's, or infers it for a file without one.
         labels: Classes; None takes the card's, or numbers them for a file without one.
         preprocessing: Replaces parts of the preprocessing.
@@ -91,7 +91,7 @@ class Segmenter:
             model, OpenOptions(threads=threads, delegate=delegate, size=size)
         )
         self.delegate = self._network.device
-        self._input_tensor = picture_input(self._network.inputs, self.name)
+        self._input_tensor = image_input(self._network.inputs, self.name)
         self._output_tensor = map_output(self._network.outputs, self.name)
         given = input_spec if input_spec is not None or self.card is None else self.card.input
         self.input, assumed = choose_input(self._input_tensor, given, size, preprocessing or Preprocessing(), self.name)
@@ -127,23 +127,23 @@ class Segmenter:
         other._decoder = Decoder(self.input, self.output_spec)
         return other
 
-    def __call__(self, picture: Uint8) -> Result:
-        """Segments one picture.
+    def __call__(self, image: Uint8) -> Result:
+        """Segments one image.
 
         Args:
-            picture: (H, W, 3) uint8, blue-green-red, any size.
+            image: (H, W, 3) uint8, blue-green-red, any size.
 
         Returns:
             Its label map, of its size, with the classes.
 
         Raises:
-            UsageError: It is no picture.
+            UsageError: It is no image.
             DelegateError: Inference failed.
         """
-        return Result(label_map=self.segment(picture), labels=self.labels)
+        return Result(label_map=self.segment(image), labels=self.labels)
 
     def segment(self, frame: Uint8, height: int | None = None, width: int | None = None, sharp: bool = True) -> Uint8:
-        """Segments one picture: what evaluation scores.
+        """Segments one image: what evaluation scores.
 
         Args:
             frame: (H, W, 3) uint8, blue-green-red, any size.
@@ -155,7 +155,7 @@ class Segmenter:
             (height, width) uint8 class ids.
 
         Raises:
-            UsageError: The frame is no picture, or the size is none.
+            UsageError: The frame is no image, or the size is none.
             DelegateError: Inference failed.
         """
         if (height is None) != (width is None):
@@ -166,7 +166,7 @@ class Segmenter:
         return self.sized_label_map(rows, columns, sharp=sharp)
 
     def coarse_label_map(self, frame: Uint8) -> Uint8:
-        """Segments one picture at the network's own output size: what the network itself decides."""
+        """Segments one image at the network's own output size: what the network itself decides."""
         self.prepare(frame)
         self.invoke()
         return self.label_map()
@@ -175,9 +175,9 @@ class Segmenter:
         """Puts a frame into the input tensor: one resize, straight into its memory where its type allows.
 
         Raises:
-            UsageError: It is no picture, (H, W, 3) uint8.
+            UsageError: It is no image, (H, W, 3) uint8.
         """
-        check_picture(frame, "frame", CHANNELS.get(self.input.order, (self.input.channels,)))
+        check_image(frame, "frame", CHANNELS.get(self.input.order, (self.input.channels,)))
         self._covered = content_size(frame.shape[0], frame.shape[1], self.input)
         self.stage(frame, self._network.view(self._input_tensor)[0])
 
@@ -189,7 +189,7 @@ class Segmenter:
         """Preprocesses a frame into `tensor`, an array from `staging`. Not for two threads at once.
 
         Raises:
-            UsageError: The frame is no picture, (H, W, 3) uint8, or `tensor` is not like the input tensor.
+            UsageError: The frame is no image, (H, W, 3) uint8, or `tensor` is not like the input tensor.
         """
         self._check_tensor(tensor)
         if self._table is None and tensor.dtype == np.uint8:

@@ -47,15 +47,15 @@ class Preprocessing:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def picture_input(inputs: Sequence[TensorInfo], name: str) -> TensorInfo:
-    """Returns the one input, after checking that it takes a picture.
+def image_input(inputs: Sequence[TensorInfo], name: str) -> TensorInfo:
+    """Returns the one input, after checking that it takes an image.
 
     Raises:
         ModelFileError: It does not.
     """
     shape = inputs[0].shape if inputs else ()
     if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or min(shape) < 1:
-        raise ModelFileError(f"{name} takes {shapes(inputs)}: expected one picture, 1 x height x width x channels")
+        raise ModelFileError(f"{name} takes {shapes(inputs)}: expected one image, 1 x height x width x channels")
     if inputs[0].dtype not in (np.uint8, np.int8, np.float32):
         raise ModelFileError(f"{name} takes {inputs[0].dtype}: expected uint8, int8 or float32")
     return inputs[0]
@@ -101,7 +101,7 @@ def choose_input(
     preprocessing: Preprocessing,
     name: str,
 ) -> tuple[InputSpec, list[str]]:
-    """Decides how a picture becomes the input.
+    """Decides how an image becomes the input.
 
     Args:
         tensor: The input.

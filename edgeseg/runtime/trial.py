@@ -49,7 +49,7 @@ def try_out(
         name: What messages call it.
         runtime: Name and version of what loads it: another one has to try it again.
         delegate: "auto", "xnnpack" or "none".
-        size: Rows and columns of the pictures, for a network that leaves them open.
+        size: Rows and columns of the images, for a network that leaves them open.
         seconds: Limit of the trial.
 
     Raises:

@@ -26,9 +26,9 @@ class Detail:
         boundary_mean: Its mean over the classes; None likewise.
         ece: Expected calibration error; None likewise.
         refine: The refiner; None without one.
-        refine_ms: Milliseconds that it takes for a picture.
+        refine_ms: Milliseconds that it takes for an image.
         ignored: Classes of the data set that the model does not know, and whose pixels do not count.
-        dataset: The pictures, with the classes that are scored.
+        dataset: The images, with the classes that are scored.
         segment: The model, giving those classes.
     """
 
@@ -59,13 +59,13 @@ def score_in_detail(
 
     Args:
         segmenter: The model.
-        dataset: Pictures and label maps.
+        dataset: Images and label maps.
         class_map: For a model of other classes than the data's, see `edgeseg.scoring.class_map.make_class_map`.
         refine: A refiner's name, such as "crf".
         boundary: Score the classes' boundaries, too.
         ece: Measure the expected calibration error, too.
-        limit: Score only so many pictures, evenly spread.
-        advance: Called with (done, total) pictures.
+        limit: Score only so many images, evenly spread.
+        advance: Called with (done, total) images.
 
     Raises:
         DataError: The data set is empty or has other classes.
@@ -99,7 +99,7 @@ def score_in_detail(
 
 
 def refined(segmenter: Segmenter, refiner: Callable[..., Uint8]) -> Segment:
-    """Returns a function (picture, height, width) -> label map that refines what the network gives."""
+    """Returns a function (image, height, width) -> label map that refines what the network gives."""
 
     def segment(image: Uint8, height: int, width: int) -> Uint8:
         segmenter.prepare(image)

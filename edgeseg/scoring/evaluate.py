@@ -17,22 +17,22 @@ from edgeseg.provenance import Score
 from edgeseg.runtime.segmenter import Segmenter
 
 Segment = Callable[[Uint8, int, int], Uint8]
-"""segment(picture, height, width) -> label map of that size."""
+"""segment(image, height, width) -> label map of that size."""
 
 Watch = Callable[[int, Uint8, Uint8, Uint8], None]
-"""watch(index, picture, truth, predicted), called after each picture, while the network still holds its output."""
+"""watch(index, image, truth, predicted), called after each image, while the network still holds its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureCounts:
-    """What was counted in each picture, in their order: enough for every score of any choice of them.
+class ImageCounts:
+    """What was counted in each image, in their order: enough for every score of any choice of them.
 
     Attributes:
-        names: File names of the pictures.
+        names: File names of the images.
         indices: Their places in the data set.
-        hits: (pictures, classes) pixels of each class that were found.
-        truth: (pictures, classes) labelled pixels of each class.
-        predicted: (pictures, classes) labelled pixels that were taken for each class.
+        hits: (images, classes) pixels of each class that were found.
+        truth: (images, classes) labelled pixels of each class.
+        predicted: (images, classes) labelled pixels that were taken for each class.
     """
 
     names: tuple[str, ...]
@@ -43,21 +43,21 @@ class PictureCounts:
 
     @property
     def class_iou(self) -> Ratios:
-        """(pictures, classes) IoU; NaN where a class is neither present nor predicted."""
+        """(images, classes) IoU; NaN where a class is neither present nor predicted."""
         union = self.truth + self.predicted - self.hits
         scores: Ratios = np.divide(self.hits, union, out=np.full(union.shape, np.nan), where=union > 0)
         return scores
 
     @property
     def miou(self) -> Ratios:
-        """(pictures,) mean IoU of the classes that occur in each; 0 where none does."""
+        """(images,) mean IoU of the classes that occur in each; 0 where none does."""
         iou = self.class_iou
         means: Ratios = np.nansum(iou, 1) / np.maximum(1, (~np.isnan(iou)).sum(1))
         return means
 
     @property
     def pixel_accuracy(self) -> Ratios:
-        """(pictures,) fraction of the labelled pixels that are right; 0 where none is labelled."""
+        """(images,) fraction of the labelled pixels that are right; 0 where none is labelled."""
         shares: Ratios = self.hits.sum(1) / np.maximum(1, self.truth.sum(1))
         return shares
 
@@ -72,10 +72,10 @@ class Evaluation:
         miou: Mean of the classes' IoU.
         pixel_accuracy: Fraction of labelled pixels that are right.
         class_iou: IoU by class name; NaN for a class that is neither present nor predicted.
-        images: Pictures scored.
+        images: Images scored.
         class_dice: Dice coefficient by class name; NaN likewise.
         confusion: (classes, classes) pixels by true class (rows) and predicted class; None if it was not kept.
-        pictures: What was counted in each picture; None if it was not kept.
+        per_image: What was counted in each image; None if it was not kept.
     """
 
     dataset: str
@@ -86,7 +86,12 @@ class Evaluation:
     images: int
     class_dice: dict[str, float] = field(default_factory=dict)
     confusion: Confusion | None = field(default=None, compare=False, repr=False)
-    pictures: PictureCounts | None = field(default=None, compare=False, repr=False)
+    per_image: ImageCounts | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def pictures(self) -> ImageCounts | None:
+        """The former name of `per_image`."""
+        return self.per_image
 
     @property
     def score(self) -> Score:
@@ -112,11 +117,11 @@ def evaluate(
     """Scores a network on a data set: every label map is compared at its own size.
 
     Args:
-        segment: A Segmenter, or a function from (picture, height, width) to a label map of that size.
-        dataset: Pictures and label maps.
-        limit: Score only so many pictures, evenly spread; all if None.
-        advance: Called with (done, total) pictures.
-        watch: Called after each picture, for what else is to be measured or shown.
+        segment: A Segmenter, or a function from (image, height, width) to a label map of that size.
+        dataset: Images and label maps.
+        limit: Score only so many images, evenly spread; all if None.
+        advance: Called with (done, total) images.
+        watch: Called after each image, for what else is to be measured or shown.
         unknown: An id that `segment` gives where it sees what the data set has no class for: the pixel's true class is
             missed, and no other is charged with it.
 
@@ -125,7 +130,7 @@ def evaluate(
         UsageError: The limit is below 1.
     """
     if limit is not None and limit < 1:
-        raise UsageError(f"limit {limit}: expected 1 picture or more")
+        raise UsageError(f"limit {limit}: expected 1 image or more")
     call = segment.segment if isinstance(segment, Segmenter) else segment
     if isinstance(segment, Segmenter):
         check_classes(segment, dataset)
@@ -158,7 +163,7 @@ def evaluate(
         images=count,
         class_dice=_by_name(labels, class_dice(total)[:classes]),
         confusion=total[:classes, :classes],
-        pictures=PictureCounts(
+        per_image=ImageCounts(
             names=names, indices=tuple(map(int, indices)), hits=counts[0], truth=counts[1], predicted=counts[2]
         ),
     )

@@ -1,4 +1,4 @@
-"""What is measured beside the confusion matrix while pictures are scored: boundaries, and confidence."""
+"""What is measured beside the confusion matrix while images are scored: boundaries, and confidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgeseg.scoring.evaluate import Evaluation, Watch
 
 
 class BoundaryScore:
-    """The boundary F score of each class, as mean over the pictures in which it has a boundary.
+    """The boundary F score of each class, as mean over the images in which it has a boundary.
 
     Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013, section 2.2; see
     `edgeseg.metrics.boundary_f`. Edges that a network draws where no label says what is there do not count.
@@ -29,14 +29,14 @@ class BoundaryScore:
         self._scores: list[list[float]] = []
 
     def watch(self, index: int, image: Uint8, truth: Uint8, predicted: Uint8) -> None:
-        """Scores a picture; for `edgeseg.scoring.evaluate.evaluate`."""
+        """Scores an image; for `edgeseg.scoring.evaluate.evaluate`."""
         counted = np.where(truth == self._labels.ignore_index, truth, predicted).astype(np.uint8, copy=False)
         classes = range(self._labels.num_classes)
         self._scores.append([boundary_f(truth, counted, number, self._tolerance) for number in classes])
 
     @property
     def by_class(self) -> dict[str, float]:
-        """0-1 by class name; NaN for a class that has no boundary in any picture."""
+        """0-1 by class name; NaN for a class that has no boundary in any image."""
         scores = np.array(self._scores).reshape(-1, self._labels.num_classes)
         known = ~np.isnan(scores)
         total, count = np.nansum(scores, 0), known.sum(0)
@@ -50,7 +50,7 @@ class BoundaryScore:
 
 
 def calibration_watch(segmenter: Segmenter, ignore_index: int) -> tuple[CalibrationError, Watch]:
-    """Returns a calibration error and what measures it of a Segmenter whose pictures are being scored.
+    """Returns a calibration error and what measures it of a Segmenter whose images are being scored.
 
     Raises:
         UsageError: The network gives class ids, and no probabilities.
@@ -67,13 +67,17 @@ def calibration_watch(segmenter: Segmenter, ignore_index: int) -> tuple[Calibrat
     return error, watch
 
 
-def worst_pictures(scores: Evaluation, number: int) -> tuple[tuple[int, str, float], ...]:
-    """Returns (index in the data set, name, mIoU) of the pictures with the lowest mIoU, lowest first."""
-    if scores.pictures is None:
+def worst_images(scores: Evaluation, number: int) -> tuple[tuple[int, str, float], ...]:
+    """Returns (index in the data set, name, mIoU) of the images with the lowest mIoU, lowest first."""
+    if scores.per_image is None:
         return ()
-    miou: npt.NDArray[np.float64] = scores.pictures.miou
-    names, indices = scores.pictures.names, scores.pictures.indices
+    miou: npt.NDArray[np.float64] = scores.per_image.miou
+    names, indices = scores.per_image.names, scores.per_image.indices
     return tuple((indices[n], names[n], float(miou[n])) for n in np.argsort(miou, kind="stable")[:number])
+
+
+worst_pictures = worst_images
+"""The former name of `worst_images`."""
 
 
 def confusions(scores: Evaluation, number: int) -> tuple[tuple[str, str, float], ...]:

@@ -1,4 +1,4 @@
-"""Segments a picture tile by tile and blends what the tiles say, strip by strip: memory does not grow with the height.
+"""Segments an image tile by tile and blends what the tiles say, strip by strip: memory does not grow with the height.
 
 What is blended is each class's score where the network gives it, before anything is upsampled: sums of whole numbers
 of integer networks, and sums in one fixed order of float networks. So the label map has the same bytes on every run.
@@ -31,33 +31,33 @@ class Strip:
     """Finished rows of a survey.
 
     Attributes:
-        top: Its first row in the picture.
-        picture: (rows, width, channels) uint8.
-        labels: (rows, width) uint8 class ids; the ignored id where the picture has no data.
+        top: Its first row in the image.
+        image: (rows, width, channels) uint8.
+        labels: (rows, width) uint8 class ids; the ignored id where the image has no data.
     """
 
     top: int
-    picture: Uint8
+    image: Uint8
     labels: Uint8
 
 
 def segment_strips(
     segmenter: Segmenter, raster: Raster, rows: Axis, columns: Axis, advance: Advance | None = None
 ) -> Iterator[Strip]:
-    """Segments a picture of any size.
+    """Segments an image of any size.
 
     Args:
         segmenter: The network.
-        raster: The picture.
+        raster: The image.
         rows: Its height, in tiles.
         columns: Its width, in tiles.
         advance: Called with (tiles done, tiles in all) after each row of tiles.
 
     Yields:
-        Strips from the top to the bottom, which together are the picture.
+        Strips from the top to the bottom, which together are the image.
 
     Raises:
-        DataError: The picture is damaged.
+        DataError: The image is damaged.
         UsageError: It is none that the network takes.
         DelegateError: Inference failed.
     """
@@ -67,9 +67,9 @@ def segment_strips(
         first, last = max(done, rows.lead), min(done + len(labels), rows.lead + rows.pixels)
         if first < last:
             inside = labels[first - done : last - done, columns.lead : columns.lead + columns.pixels]
-            picture, valid = rolling.rows(first - rows.lead, last - rows.lead)
+            image, valid = rolling.rows(first - rows.lead, last - rows.lead)
             ids = np.where(valid, inside, np.uint8(segmenter.labels.ignore_index))
-            yield Strip(top=first - rows.lead, picture=picture, labels=ids)
+            yield Strip(top=first - rows.lead, image=image, labels=ids)
             rolling.forget(max(0, last - rows.lead - rows.span * rows.cell))  # what may be mirrored stays
         done += len(labels)
 
@@ -81,14 +81,14 @@ def _blended(
     ends = (*rows.starts[1:], rows.cells)
     band = _empty_band(segmenter, columns)
     for index, (start, end) in enumerate(zip(rows.starts, ends, strict=True)):
-        picture, valid = _row_of_tiles(segmenter, rolling, start, rows, columns)
+        image, valid = _row_of_tiles(segmenter, rolling, start, rows, columns)
         for column, across in zip(columns.starts, columns.weights, strict=True):
             pixels = slice(column * columns.cell, (column + columns.span) * columns.cell)
             if not valid[:, pixels].any():
                 continue
             weights = rows.weights[index][:, None] * across
             part = band[:, column : column + columns.span]
-            part += _scores(segmenter, picture[:, pixels]) * weights[:, :, None].astype(band.dtype)
+            part += _scores(segmenter, image[:, pixels]) * weights[:, :, None].astype(band.dtype)
         if advance is not None:
             advance((index + 1) * len(columns.starts), len(rows.starts) * len(columns.starts))
         count = end - start
@@ -118,20 +118,20 @@ def _empty_band(segmenter: Segmenter, columns: Axis) -> Scores:
 
 
 def _row_of_tiles(segmenter: Segmenter, rolling: Rolling, start: int, rows: Axis, columns: Axis) -> tuple[Uint8, Valid]:
-    """Reads what a row of tiles sees: the picture, mirrored beyond its edges, and where it is and has data."""
+    """Reads what a row of tiles sees: the image, mirrored beyond its edges, and where it is and has data."""
     top = start * rows.cell - rows.lead
     down = mirrored(top, top + rows.span * rows.cell, rows.pixels)
     across = mirrored(-columns.lead, columns.cells * columns.cell - columns.lead, columns.pixels)
     first = int(down.min())
-    picture, valid = rolling.rows(first, int(down.max()) + 1)
+    image, valid = rolling.rows(first, int(down.max()) + 1)
     if not valid.all():
-        picture = np.where(valid[:, :, None], picture, _blank(segmenter))
-    seen = picture.take(down - first, axis=0).take(across, axis=1)
+        image = np.where(valid[:, :, None], image, _blank(segmenter))
+    seen = image.take(down - first, axis=0).take(across, axis=1)
     return seen, valid.take(down - first, axis=0).take(across, axis=1)
 
 
 def _blank(segmenter: Segmenter) -> Uint8:
-    """Returns the pixel that says least to a network, in a picture's order of channels."""
+    """Returns the pixel that says least to a network, in an image's order of channels."""
     channels = padding(segmenter.input)
     return np.array(channels[::-1] if segmenter.input.order == "rgb" else channels, np.uint8)
 

@@ -153,7 +153,7 @@ def _writer(path: Path, raster: Raster, form: dict[str, Any]) -> Iterator[tuple[
 
 def _bands(dataset: Any, spec: InputSpec, asked: tuple[int, ...] | None) -> tuple[int, ...]:
     if ColorInterp.palette in dataset.colorinterp:
-        raise UsageError(f"{dataset.name} has a colour table: gdal_translate -expand rgb makes a picture of it")
+        raise UsageError(f"{dataset.name} has a colour table: gdal_translate -expand rgb makes an image of it")
     count = spec.channels if spec.order == "as_is" else 3 if dataset.count >= 3 else 1
     bands = asked or tuple(range(1, count + 1))
     fits = len(bands) == spec.channels if spec.order == "as_is" else len(bands) in (1, 3)

@@ -1,4 +1,4 @@
-"""Where a picture lies on the ground, and how large its pixels are there."""
+"""Where an image lies on the ground, and how large its pixels are there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WGS84 = (6378137.0, 298.257223563)
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """The map that a picture is.
+    """The map that an image is.
 
     Attributes:
         transform: (a, b, c, d, e, f): a point of `column` and `row` is at x = a column + b row + c,

@@ -1,4 +1,4 @@
-"""What a worker needs to survey any of a survey's pictures."""
+"""What a worker needs to survey any of a survey's images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edgeseg.errors import DataError, EdgesegError, UsageError
 from edgeseg.files import digest, file_digest, json_text
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.surveying.blending import Advance
+from edgeseg.surveying.image import SourceImage, survey_image
 from edgeseg.surveying.options import SurveyOptions
-from edgeseg.surveying.picture import Picture, survey_picture
-from edgeseg.surveying.records import PictureRecord
+from edgeseg.surveying.records import ImageRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A survey without its pictures.
+    """A survey without its images.
 
     Attributes:
         model: The model's file.
@@ -41,7 +41,7 @@ class Job:
         return Segmenter(self.model, threads=self.threads, delegate=self.delegate, labels=self.labels)
 
     def settings(self) -> dict[str, Any]:
-        """Returns all that the results hang on but the pictures, as what JSON knows."""
+        """Returns all that the results hang on but the images, as what JSON knows."""
         labels = None if self.labels is None else asdict(self.labels)
         return {"model": self.model.name, "model_digest": file_digest(self.model), "labels": labels} | asdict(
             self.options
@@ -53,7 +53,7 @@ class Job:
 
 
 class Surveyor:
-    """Surveys pictures of a job with one network, opened once.
+    """Surveys images of a job with one network, opened once.
 
     Args:
         job: The job.
@@ -69,17 +69,17 @@ class Surveyor:
         self.segmenter = job.open()
         self._job, self._digest = job, job.settings_digest()
 
-    def __call__(self, picture: Picture, advance: Advance | None = None) -> PictureRecord | EdgesegError:
-        """Surveys a picture.
+    def __call__(self, image: SourceImage, advance: Advance | None = None) -> ImageRecord | EdgesegError:
+        """Surveys an image.
 
         Returns:
-            Its record, or what is wrong with the picture: the others may be surveyed all the same.
+            Its record, or what is wrong with the image: the others may be surveyed all the same.
 
         Raises:
-            EdgesegError: What stands in the way of all pictures.
+            EdgesegError: What stands in the way of all images.
         """
         job = self._job
         try:
-            return survey_picture(self.segmenter, picture, job.out, job.options, self._digest, advance)
+            return survey_image(self.segmenter, image, job.out, job.options, self._digest, advance)
         except (DataError, UsageError) as error:
             return error

@@ -1,4 +1,4 @@
-"""A survey's pictures spread over workers by Ray Data, on this machine or on a cluster that shares its files."""
+"""A survey's images spread over workers by Ray Data, on this machine or on a cluster that shares its files."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ import ray.data
 from edgeseg.cluster import ray_running
 from edgeseg.errors import DataError, EdgesegError
 from edgeseg.files import json_text
+from edgeseg.surveying.image import SourceImage
 from edgeseg.surveying.job import Job, Surveyor
-from edgeseg.surveying.picture import Picture
-from edgeseg.surveying.records import PictureRecord
+from edgeseg.surveying.records import ImageRecord
 
 _BLOCKS_PER_WORKER = 64
-"""So many parts of the list of pictures for each worker: with few, one is left with much when the others are done."""
+"""So many parts of the list of images for each worker: with few, one is left with much when the others are done."""
 
 
 def survey_each(
-    job: Job, pictures: dict[int, Picture], workers: int, address: str | None
-) -> Iterator[tuple[int, PictureRecord | EdgesegError]]:
-    """Surveys pictures; yields each one's number with its record or what is wrong with it, as they are done.
+    job: Job, images: dict[int, SourceImage], workers: int, address: str | None
+) -> Iterator[tuple[int, ImageRecord | EdgesegError]]:
+    """Surveys images; yields each one's number with its record or what is wrong with it, as they are done.
 
     Args:
         job: The survey.
-        pictures: Its pictures by number.
+        images: Its images by number.
         workers: Processes.
         address: Of a cluster; None starts Ray here, unless it runs in this process already.
 
     Raises:
-        EdgesegError: What stands in the way of all pictures.
+        EdgesegError: What stands in the way of all images.
         UsageError: No cluster answers at the address.
     """
-    rows = [{"index": index, "path": str(p.path), "name": p.name} for index, p in pictures.items()]
+    rows = [{"index": index, "path": str(p.path), "name": p.name} for index, p in images.items()]
     with ray_running(workers * (job.threads or 1), address):
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -49,7 +49,7 @@ def survey_each(
             if row["fatal"]:
                 raise EdgesegError(row["fatal"])
             wrong = DataError(row["wrong"]) if row["wrong"] else None
-            yield int(row["index"]), wrong or PictureRecord.from_json(json.loads(row["record"]))
+            yield int(row["index"]), wrong or ImageRecord.from_json(json.loads(row["record"]))
 
 
 def _worker(job: Job) -> type:
@@ -64,7 +64,7 @@ def _worker(job: Job) -> type:
             try:
                 if self._surveyor is None:
                     self._surveyor = Surveyor(job)
-                found = self._surveyor(Picture(path=Path(row["path"]), name=row["name"]))
+                found = self._surveyor(SourceImage(path=Path(row["path"]), name=row["name"]))
             except EdgesegError as error:
                 return {**answer, "fatal": str(error)}
             if isinstance(found, EdgesegError):

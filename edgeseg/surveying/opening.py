@@ -1,4 +1,4 @@
-"""From a file to a raster and to what writes its results: GeoTIFFs by rasterio, other pictures by OpenCV."""
+"""From a file to a raster and to what writes its results: GeoTIFFs by rasterio, other images by OpenCV."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from edgeseg.errors import MissingExtraError, UsageError
 from edgeseg.image import IMAGE_SUFFIXES
 from edgeseg.surveying.ground import Ground
 from edgeseg.surveying.options import SurveyOptions
-from edgeseg.surveying.raster import PictureRaster, Raster
-from edgeseg.surveying.writing import WriteRows, picture_writer
+from edgeseg.surveying.raster import ImageRaster, Raster
+from edgeseg.surveying.writing import WriteRows, image_writer
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 GEO_SUFFIXES = TIFF_SUFFIXES | {".vrt", ".jp2", ".img"}
-"""What rasterio reads, if it is there; without it a TIFF that says nothing of the ground is read as a picture."""
+"""What rasterio reads, if it is there; without it a TIFF that says nothing of the ground is read as an image."""
 SUFFIXES = IMAGE_SUFFIXES | GEO_SUFFIXES
 _GEO_KEY_DIRECTORY = 34735  # OGC GeoTIFF 1.1, 7.1.1
 """The TIFF tag that every GeoTIFF has."""
@@ -34,7 +34,7 @@ class Opened:
     """A raster, and what writes results for it.
 
     Attributes:
-        raster: The picture.
+        raster: The image.
         is_geo: Whether rasterio reads and writes it.
     """
 
@@ -54,19 +54,19 @@ class Opened:
         if self.is_geo:
             writer: AbstractContextManager[WriteRows] = geo_module("GeoTIFF").label_writer(path, self.raster, labels)
             return writer
-        return picture_writer(path, (self.raster.height, self.raster.width))
+        return image_writer(path, (self.raster.height, self.raster.width))
 
     def overlay_writer(self, path: Path) -> AbstractContextManager[WriteRows]:
         """Opens the overlay for writing."""
         if self.is_geo:
             writer: AbstractContextManager[WriteRows] = geo_module("GeoTIFF").overlay_writer(path, self.raster)
             return writer
-        return picture_writer(path, (self.raster.height, self.raster.width, 3))
+        return image_writer(path, (self.raster.height, self.raster.width, 3))
 
 
 @contextmanager
 def opened(path: Path, spec: InputSpec, options: SurveyOptions) -> Iterator[Opened]:
-    """Opens a picture for a network's input.
+    """Opens an image for a network's input.
 
     Raises:
         DataError: It cannot be read.
@@ -79,8 +79,8 @@ def opened(path: Path, spec: InputSpec, options: SurveyOptions) -> Iterator[Open
         return
     for name, given in (("bands", options.bands), ("range", options.value_range)):
         if given is not None:
-            raise UsageError(f"--{name} is for GeoTIFFs: {path} is read as a picture, leave it out")
-    yield Opened(raster=PictureRaster(path, Ground(metres=options.gsd or 0.0)), is_geo=False)
+            raise UsageError(f"--{name} is for GeoTIFFs: {path} is read as an image, leave it out")
+    yield Opened(raster=ImageRaster(path, Ground(metres=options.gsd or 0.0)), is_geo=False)
 
 
 def needs_rasterio(path: Path) -> bool:
@@ -108,10 +108,10 @@ def geo_module(purpose: str, name: str = "edgeseg.surveying.geotiff") -> Any:
 
 
 def _is_geotiff(path: Path) -> bool:
-    """Whether a TIFF says where on the ground it lies, or is too large to be read as a picture."""
+    """Whether a TIFF says where on the ground it lies, or is too large to be read as an image."""
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # Pillow's, of large pictures
+            warnings.simplefilter("ignore")  # Pillow's, of large images
             return _GEO_KEY_DIRECTORY in getattr(image, "tag_v2", {})
     except Image.DecompressionBombError:
         return True

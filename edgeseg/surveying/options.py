@@ -10,16 +10,16 @@ from edgeseg.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class SurveyOptions:
-    """How pictures are surveyed, and what is written of each.
+    """How images are surveyed, and what is written of each.
 
     Attributes:
         overlap: Share of a tile that its neighbour sees, too, 0 to 0.5.
-        scale: Pixels of the picture that the network sees as one; rounded to what its output's grid allows.
+        scale: Pixels of the image that the network sees as one; rounded to what its output's grid allows.
         resolution: Metres that the network sees as one pixel, in place of `scale`.
-        gsd: Metres that a pixel measures, of pictures without a coordinate system.
+        gsd: Metres that a pixel measures, of images without a coordinate system.
         bands: Bands of a GeoTIFF, from 1: red, green, blue, or one, or as many as the network takes; its first if None.
         value_range: The values of a GeoTIFF that become 0 and 255; needed where they are no bytes.
-        overlay: Write the classes' colours over the picture.
+        overlay: Write the classes' colours over the image.
         polygons: Write the regions' outlines as GeoJSON.
         min_area: Leave out polygons below so many square metres, or pixels where metres are not known.
     """

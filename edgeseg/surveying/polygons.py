@@ -28,7 +28,7 @@ def write_polygons(path: Path, label_map: Path, labels: LabelSet, ground: Ground
     """Writes a label map's regions, connected by their sides, in the order in which they end, from the top.
 
     Longitude and latitude where there is a coordinate system, else columns and rows. Each has its class, and its area
-    in square metres, in pixels where metres are not known. The outlines of one picture are held in memory.
+    in square metres, in pixels where metres are not known. The outlines of one image are held in memory.
 
     Args:
         path: The GeoJSON file.

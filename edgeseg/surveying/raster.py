@@ -1,4 +1,4 @@
-"""What is surveyed: a picture of which rows are read one after the other, and a picture file read as a whole."""
+"""What is surveyed: an image of which rows are read one after the other, and an image file read as a whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Valid = npt.NDArray[np.bool_]
 
 
 class Raster(Protocol):
-    """A picture whose rows are read from the top to the bottom, each once.
+    """An image whose rows are read from the top to the bottom, each once.
 
     Attributes:
         height: Rows.
@@ -40,8 +40,8 @@ class Raster(Protocol):
         """
 
 
-class PictureRaster:
-    """A picture file that OpenCV decodes, as a whole; see `Raster`.
+class ImageRaster:
+    """An image file that OpenCV decodes, as a whole; see `Raster`.
 
     Args:
         path: The file.
@@ -52,13 +52,13 @@ class PictureRaster:
     """
 
     def __init__(self, path: str | os.PathLike[str], ground: Ground) -> None:
-        self._picture = read_image(path)
-        self.height, self.width = self._picture.shape[:2]
+        self._image = read_image(path)
+        self.height, self.width = self._image.shape[:2]
         self.ground = ground
 
     def read(self, top: int, bottom: int) -> tuple[Uint8, Valid]:
         """See `Raster`."""
-        rows = self._picture[top:bottom]
+        rows = self._image[top:bottom]
         return rows, np.ones(rows.shape[:2], np.bool_)
 
 
@@ -72,20 +72,20 @@ class Rolling:
     def __init__(self, raster: Raster) -> None:
         self._raster = raster
         self._top = self._bottom = 0
-        self._picture, self._valid = np.empty((0, 0, 0), np.uint8), np.empty((0, 0), np.bool_)
+        self._image, self._valid = np.empty((0, 0, 0), np.uint8), np.empty((0, 0), np.bool_)
 
     def rows(self, top: int, bottom: int) -> tuple[Uint8, Valid]:
         """Returns rows as `Raster.read` does, none of them forgotten; views."""
         if bottom > self._bottom:
-            picture, valid = self._raster.read(self._bottom, bottom)
+            image, valid = self._raster.read(self._bottom, bottom)
             kept = self._bottom > self._top
-            self._picture = np.concatenate([self._picture, picture]) if kept else picture
+            self._image = np.concatenate([self._image, image]) if kept else image
             self._valid = np.concatenate([self._valid, valid]) if kept else valid
             self._bottom = bottom
         inside = slice(top - self._top, bottom - self._top)
-        return self._picture[inside], self._valid[inside]
+        return self._image[inside], self._valid[inside]
 
     def forget(self, above: int) -> None:
         """Lets go of the rows above one."""
-        self._picture, self._valid = self._picture[above - self._top :], self._valid[above - self._top :]
+        self._image, self._valid = self._image[above - self._top :], self._valid[above - self._top :]
         self._top = above

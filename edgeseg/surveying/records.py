@@ -12,12 +12,12 @@ from edgeseg.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureRecord:
-    """What one picture holds.
+class ImageRecord:
+    """What one image holds.
 
     Attributes:
         name: What its files are called, without suffixes.
-        source: The picture's file name.
+        source: The image's file name.
         source_digest: SHA-256 of that file.
         settings_digest: SHA-256 of model and options.
         height: Rows.
@@ -50,7 +50,7 @@ class PictureRecord:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Any) -> PictureRecord:
+    def from_json(cls, value: Any) -> ImageRecord:
         """Makes a record of what `as_json` gave.
 
         Raises:
@@ -67,42 +67,47 @@ class Survey:
     """What a survey found.
 
     Attributes:
-        pictures: Of each picture, in the order in which they were named.
+        images: Of each image, in the order in which they were named.
         kept: How many of them were finished by an earlier run.
     """
 
-    pictures: tuple[PictureRecord, ...]
+    images: tuple[ImageRecord, ...]
     kept: int = 0
 
     @property
+    def pictures(self) -> tuple[ImageRecord, ...]:
+        """The former name of `images`."""
+        return self.images
+
+    @property
     def pixels(self) -> dict[str, int]:
-        """Pixels of each class over all pictures."""
-        return {name: sum(p.pixels[name] for p in self.pictures) for name in _classes(self.pictures)}
+        """Pixels of each class over all images."""
+        return {name: sum(p.pixels[name] for p in self.images) for name in _classes(self.images)}
 
     @property
     def areas(self) -> dict[str, float] | None:
-        """Square metres of each class over all pictures, overlaps counted twice; None if one's are not known."""
-        known = [p.areas for p in self.pictures if p.areas is not None]
-        if not known or len(known) < len(self.pictures):
+        """Square metres of each class over all images, overlaps counted twice; None if one's are not known."""
+        known = [p.areas for p in self.images if p.areas is not None]
+        if not known or len(known) < len(self.images):
             return None
-        return {name: sum(areas[name] for areas in known) for name in _classes(self.pictures)}
+        return {name: sum(areas[name] for areas in known) for name in _classes(self.images)}
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as what JSON knows; what an earlier run did makes no difference."""
-        return {"pixels": self.pixels, "areas": self.areas, "pictures": [p.as_json() for p in self.pictures]}
+        return {"pixels": self.pixels, "areas": self.areas, "pictures": [p.as_json() for p in self.images]}
 
     def as_csv(self) -> str:
-        """Returns a table, a line for each class of each picture; no area where it is not known."""
+        """Returns a table, a line for each class of each image; no area where it is not known."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(["picture", "class", "pixels", "share", "square_metres"])
-        for picture in self.pictures:
-            total = max(1, sum(picture.pixels.values()))
-            for name, count in picture.pixels.items():
-                area = "" if picture.areas is None else f"{picture.areas[name]:.4f}"
-                table.writerow([picture.name, name, count, f"{count / total:.6f}", area])
+        for image in self.images:
+            total = max(1, sum(image.pixels.values()))
+            for name, count in image.pixels.items():
+                area = "" if image.areas is None else f"{image.areas[name]:.4f}"
+                table.writerow([image.name, name, count, f"{count / total:.6f}", area])
         return text.getvalue()
 
 
-def _classes(pictures: Sequence[PictureRecord]) -> list[str]:
-    return list(pictures[0].pixels) if pictures else []
+def _classes(images: Sequence[ImageRecord]) -> list[str]:
+    return list(images[0].pixels) if images else []

@@ -1,6 +1,6 @@
-"""Surveys: pictures to label maps, polygons and areas, one after the other or spread over workers.
+"""Surveys: images to label maps, polygons and areas, one after the other or spread over workers.
 
-A survey owns its folder: `survey.json` says with which model and settings it was made, and each finished picture
+A survey owns its folder: `survey.json` says with which model and settings it was made, and each finished image
 leaves a record. The same call again goes on where a stopped one was; with other settings it is refused.
 """
 
@@ -17,11 +17,11 @@ from types import ModuleType
 from edgeseg.card import LabelSet
 from edgeseg.errors import DataError, EdgesegError, MissingExtraError, OutputError, UsageError
 from edgeseg.files import ensure_folder, json_text, read_json, write_json, write_text
+from edgeseg.surveying.image import RECORD_END, SourceImage, finished
 from edgeseg.surveying.job import Job, Surveyor
 from edgeseg.surveying.opening import SUFFIXES
 from edgeseg.surveying.options import SurveyOptions
-from edgeseg.surveying.picture import RECORD_END, Picture, finished
-from edgeseg.surveying.records import PictureRecord, Survey
+from edgeseg.surveying.records import ImageRecord, Survey
 from edgeseg.zoo import DEFAULT, resolve
 
 SETTINGS_FILE = "survey.json"
@@ -31,7 +31,7 @@ _LOG = logging.getLogger("edgeseg.surveying")
 _HALF_WRITTEN = re.compile(r"\..*-[0-9a-f]{12}(\.\w*)?")  # see files.replacing
 
 Progress = Callable[[str, int, int], None]
-"""Called with "pictures" or "tiles", how many are done, and how many there are."""
+"""Called with "images" or "tiles", how many are done, and how many there are."""
 
 
 def survey(
@@ -48,15 +48,15 @@ def survey(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Survey:
-    """Segments pictures of any size tile by tile, and measures what is in them.
+    """Segments images of any size tile by tile, and measures what is in them.
 
-    Of each picture: `NAME_labels.tif` (of GeoTIFFs, with the ground they lie on) or `NAME_labels.png`, what else the
+    Of each image: `NAME_labels.tif` (of GeoTIFFs, with the ground they lie on) or `NAME_labels.png`, what else the
     options ask for, and a record, `NAME_survey.json`, with pixels and areas by class. Of all: `areas.csv` and
     `summary.json`.
     However many workers there are, the files are the same, byte for byte.
 
     Args:
-        sources: GeoTIFFs, pictures, and folders of them.
+        sources: GeoTIFFs, images, and folders of them.
         out: The folder for the results: new, or that of a survey, which then goes on.
         model: A zoo name, a model folder or a file.
         options: What is asked; the defaults if None.
@@ -72,14 +72,14 @@ def survey(
         What was found.
 
     Raises:
-        DataError: A picture cannot be read; of several, after the others have been surveyed.
-        UsageError: Options do not fit each other or a picture; two pictures have one name.
+        DataError: An image cannot be read; of several, after the others have been surveyed.
+        UsageError: Options do not fit each other or an image; two images have one name.
         OutputError: The folder holds something else, or cannot be written.
         MissingExtraError: rasterio or Ray is needed and not installed.
     """
     if workers < 1:
         raise UsageError(f"{workers} workers: expected 1 or more")
-    pictures = find_pictures(sources)
+    images = find_images(sources)
     job = Job(
         model=resolve(Path(model), kind="any").absolute(),
         out=Path(out).absolute(),
@@ -92,63 +92,63 @@ def survey(
     for notice in surveyor.segmenter.notices:
         _LOG.info("%s", notice)
     _take_folder(job, overwrite)
-    records: dict[int, PictureRecord] = {}
+    records: dict[int, ImageRecord] = {}
     if not overwrite:
         settings_digest = job.settings_digest()
-        kept = ((index, finished(picture, job.out, settings_digest)) for index, picture in enumerate(pictures))
+        kept = ((index, finished(image, job.out, settings_digest)) for index, image in enumerate(images))
         records = {index: record for index, record in kept if record is not None}
     count, wrong = len(records), dict[int, EdgesegError]()
-    todo = {index: picture for index, picture in enumerate(pictures) if index not in records}
+    todo = {index: image for index, image in enumerate(images) if index not in records}
     if count:
-        _LOG.info("pictures that an earlier run finished: %d of %d", count, len(pictures))
+        _LOG.info("images that an earlier run finished: %d of %d", count, len(images))
     spread = workers > 1 or address is not None
     results = _ray().survey_each(job, todo, workers, address) if spread and todo else _each(surveyor, todo, progress)
     for index, found in results:
-        if isinstance(found, PictureRecord):
+        if isinstance(found, ImageRecord):
             records[index] = found
         else:
             wrong[index] = found
         if progress is not None:
-            progress("pictures", len(records) + len(wrong), len(pictures))
-    if len(wrong) == len(pictures):
+            progress("images", len(records) + len(wrong), len(images))
+    if len(wrong) == len(images):
         raise wrong[0]
-    result = Survey(pictures=tuple(records[index] for index in sorted(records)), kept=count)
+    result = Survey(images=tuple(records[index] for index in sorted(records)), kept=count)
     write_json(job.out / SUMMARY_FILE, result.as_json())
     write_text(job.out / AREAS_FILE, result.as_csv())
     if wrong:
-        left_out = f"{len(wrong)} of {len(pictures)} pictures were left out, the others are done"
+        left_out = f"{len(wrong)} of {len(images)} images were left out, the others are done"
         raise DataError(f"{left_out}; the first: {wrong[min(wrong)]}")
     return result
 
 
-def find_pictures(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Picture]:
-    """Finds the pictures that a user means: files, and those in folders, by name.
+def find_images(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[SourceImage]:
+    """Finds the images that a user means: files, and those in folders, by name.
 
     Raises:
-        DataError: There is no such file, or a folder holds no picture.
-        UsageError: None are named, a file is no picture, or two have one name.
+        DataError: There is no such file, or a folder holds no image.
+        UsageError: None are named, a file is no image, or two have one name.
     """
     named = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     if not named:
-        raise UsageError("no pictures to survey: name GeoTIFFs, pictures or folders")
+        raise UsageError("no images to survey: name GeoTIFFs, images or folders")
     paths: list[Path] = []
     for source in map(Path, named):
         if not source.exists():
             raise DataError(f"cannot read {source}: no such file")
-        inside = sorted(p for p in source.iterdir() if _is_picture(p)) if source.is_dir() else [source]
+        inside = sorted(p for p in source.iterdir() if _is_image(p)) if source.is_dir() else [source]
         if not inside:
-            raise DataError(f"{source} holds no pictures: expected {', '.join(sorted(SUFFIXES))}")
+            raise DataError(f"{source} holds no images: expected {', '.join(sorted(SUFFIXES))}")
         paths += inside
     names: dict[str, Path] = {}
     for path in paths:
-        if not _is_picture(path):
-            raise UsageError(f"{path} is no picture: expected a name that ends in {', '.join(sorted(SUFFIXES))}")
+        if not _is_image(path):
+            raise UsageError(f"{path} is no image: expected a name that ends in {', '.join(sorted(SUFFIXES))}")
         if names.setdefault(path.stem, path) != path:
             raise UsageError(f"{names[path.stem]} and {path} have one name, and so have their results: use two surveys")
-    return [Picture(path=path.absolute(), name=name) for name, path in names.items()]
+    return [SourceImage(path=path.absolute(), name=name) for name, path in names.items()]
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
 
 
@@ -176,16 +176,16 @@ def _take_folder(job: Job, overwrite: bool) -> None:
 
 
 def _each(
-    surveyor: Surveyor, pictures: dict[int, Picture], progress: Progress | None
-) -> Iterator[tuple[int, PictureRecord | EdgesegError]]:
-    """Surveys pictures in this process; yields each one's number with its record or what is wrong with it."""
+    surveyor: Surveyor, images: dict[int, SourceImage], progress: Progress | None
+) -> Iterator[tuple[int, ImageRecord | EdgesegError]]:
+    """Surveys images in this process; yields each one's number with its record or what is wrong with it."""
 
     def advance(done: int, total: int) -> None:
         if progress is not None:
             progress("tiles", done, total)
 
-    for index, picture in pictures.items():
-        yield index, surveyor(picture, advance)
+    for index, image in images.items():
+        yield index, surveyor(image, advance)
 
 
 def _ray() -> ModuleType:

@@ -1,11 +1,11 @@
-"""How a picture is cut into tiles that overlap, and how much each of them counts where.
+"""How an image is cut into tiles that overlap, and how much each of them counts where.
 
 The unit is the cell: the square of pixels that one position of the network's output stands for. Tiles begin at cells,
 so the outputs of all of them lie on one grid and can be added up there. Along each side the weights of the tiles that
 cover a cell are whole numbers that sum to `UNITY`: sums of integer logits stay exact, and nothing has to be divided.
 
-The grid of tiles is tied to the ground, not to the picture's corner (`origin`): a part that is cut out of a mosaic is
-tiled as the mosaic is. What a tile sees beyond the picture's edges is its mirror image.
+The grid of tiles is tied to the ground, not to the image's corner (`origin`): a part that is cut out of a mosaic is
+tiled as the mosaic is. What a tile sees beyond the image's edges is its mirror image.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Weights = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """One side of a picture, in tiles.
+    """One side of an image, in tiles.
 
     Attributes:
         pixels: Length of the side.
@@ -42,7 +42,7 @@ class Axis:
 
     @property
     def lead(self) -> int:
-        """Pixels of the first tile that lie before the picture."""
+        """Pixels of the first tile that lie before the image."""
         return self.origin % (self._step * self.cell)
 
     @property

@@ -16,8 +16,8 @@ WriteRows = Callable[[Uint8], None]
 
 
 @contextmanager
-def picture_writer(path: Path, shape: tuple[int, ...]) -> Iterator[WriteRows]:
-    """Yields what takes the rows of a picture or label map, which is written when all are there.
+def image_writer(path: Path, shape: tuple[int, ...]) -> Iterator[WriteRows]:
+    """Yields what takes the rows of an image or label map, which is written when all are there.
 
     Args:
         path: The file; its suffix names the format.

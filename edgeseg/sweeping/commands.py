@@ -82,7 +82,7 @@ def checked(plan: Plan) -> Plan:
     """Proves, before long work, that the data is there and that every training could begin.
 
     Returns:
-        The plan, with the training pictures' folder to calibrate on if it names nothing else.
+        The plan, with the training images' folder to calibrate on if it names nothing else.
 
     Raises:
         DataError: The data set cannot be read.
@@ -102,7 +102,7 @@ def checked(plan: Plan) -> Plan:
     calibrated = any(recipe_row(name).calibrated and not recipe_row(name).trained for name in plan.recipes)
     if "calibration" in plan.convert or not calibrated:
         return plan
-    return replace(plan, convert={"calibration": pictures_folder(next(iter(sets.values()))), **plan.convert})
+    return replace(plan, convert={"calibration": images_folder(next(iter(sets.values()))), **plan.convert})
 
 
 def _check_network(arguments: Mapping[str, Any], train_set: Dataset) -> None:
@@ -113,8 +113,8 @@ def _check_network(arguments: Mapping[str, Any], train_set: Dataset) -> None:
     )  # fmt: skip
 
 
-def pictures_folder(train_set: Dataset) -> str:
-    """Returns the folder that holds a data set's training pictures.
+def images_folder(train_set: Dataset) -> str:
+    """Returns the folder that holds a data set's training images.
 
     Raises:
         UsageError: They lie in several.
@@ -122,7 +122,7 @@ def pictures_folder(train_set: Dataset) -> str:
     folders = {image.parent for image in train_set.images}
     if len(folders) != 1:
         raise UsageError(
-            f"the pictures of {train_set.name} {train_set.split} lie in {len(folders)} folders: name those to "
+            f"the images of {train_set.name} {train_set.split} lie in {len(folders)} folders: name those to "
             "calibrate on in the plan, as convert: {calibration: FOLDER}"
         )
     return str(folders.pop())

@@ -24,7 +24,7 @@ from edgeseg.sweeping.progress import RunProgress
 from edgeseg.sweeping.trials import read_score, validation_set
 
 _SHOWN = 3
-"""Pictures, and at most so many models of the Pareto front beside each."""
+"""Images, and at most so many models of the Pareto front beside each."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,10 @@
-"""The synthetic aerial set: pictures that a drone might take, with exact label maps, from nothing but a seed.
+"""The synthetic aerial set: images that a drone might take, with exact label maps, from nothing but a seed.
 
-A picture is painted at twice its size and then halved with a 5 x 5 Gaussian (`cv2.pyrDown`, which samples every second
-pixel); the label map takes exactly those pixels' classes. So labels have hard edges, pictures soft ones, and both
+An image is painted at twice its size and then halved with a 5 x 5 Gaussian (`cv2.pyrDown`, which samples every second
+pixel); the label map takes exactly those pixels' classes. So labels have hard edges, images soft ones, and both
 agree to the pixel.
 
-The pictures of a (seed, index) are the same bytes on every run on one machine. Another version of OpenCV or another
+The images of a (seed, index) are the same bytes on every run on one machine. Another version of OpenCV or another
 processor may differ in the last bits of a few pixels.
 """
 
@@ -33,7 +33,7 @@ from edgeseg.synth.world import scene_in
 
 NAME = "synthetic"
 VERSION = 2
-"""Raised whenever the same (seed, index) gives another picture."""
+"""Raised whenever the same (seed, index) gives another image."""
 LABELS = LabelSet(
     names=("ground", "low vegetation", "road", "building", "tree", "water", "vehicle", "person"),
     colors=(
@@ -68,16 +68,16 @@ def split_seed(seed: int, split: str) -> int:
 
 
 def render(index: int, *, seed: int, height: int, width: int) -> tuple[Uint8, Uint8]:
-    """Renders one picture of a world of its own.
+    """Renders one image of a world of its own.
 
     Args:
-        index: Which picture, from 0.
+        index: Which image, from 0.
         seed: Which set; see `split_seed`.
         height: Rows.
         width: Columns.
 
     Returns:
-        The picture, (height, width, 3) uint8 blue-green-red, and its label map, (height, width) uint8.
+        The image, (height, width, 3) uint8 blue-green-red, and its label map, (height, width) uint8.
 
     Raises:
         UsageError: A negative index or seed, or a size below 16.
@@ -116,7 +116,7 @@ def flight(frames: int, *, seed: int, height: int, width: int) -> Iterator[tuple
         width: Columns.
 
     Yields:
-        Picture and label map as `render` returns them.
+        Image and label map as `render` returns them.
 
     Raises:
         UsageError: As `render`.
@@ -177,9 +177,9 @@ def check(height: int, width: int, seed: int, index: int) -> None:
         UsageError: A negative index or seed, or a size below 16.
     """
     if height < 16 or width < 16:
-        raise UsageError(f"synthetic picture of {height}x{width}: expected at least 16x16")
+        raise UsageError(f"synthetic image of {height}x{width}: expected at least 16x16")
     if seed < 0 or index < 0:
-        raise UsageError(f"synthetic picture {index} of seed {seed}: expected numbers from 0 on")
+        raise UsageError(f"synthetic image {index} of seed {seed}: expected numbers from 0 on")
 
 
 def _pose(rng: Rng, grid: Grid) -> Pose:

@@ -27,7 +27,7 @@ class Pose:
         x: East, metres.
         y: North, metres.
         altitude: Above the ground, metres.
-        yaw: Heading of the picture's top, radians clockwise from north.
+        yaw: Heading of the image's top, radians clockwise from north.
         pitch: Radians below the horizon; pi/2 looks straight down.
         roll: Radians about the viewing direction.
         fov: Horizontal field of view, radians.
@@ -43,12 +43,12 @@ class Pose:
 
 
 class Camera:
-    """A pose with a picture size: projects points, and holds what each pixel sees of the ground.
+    """A pose with an image size: projects points, and holds what each pixel sees of the ground.
 
     Attributes:
         centre: (3,) position.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        height: Rows of the image.
+        width: Columns of the image.
         focal: Focal length, pixels.
         ray_x: (height, width) x of the ray through each pixel, scaled so that it falls by the altitude.
         ray_y: The same for y: so `centre + ray` is the ground point.

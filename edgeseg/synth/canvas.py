@@ -1,4 +1,4 @@
-"""What the painters paint on: a picture and its class ids, always filled together."""
+"""What the painters paint on: an image and its class ids, always filled together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Window = tuple[slice, slice]
 
 
 class Canvas:
-    """A picture under way.
+    """An image under way.
 
     Attributes:
         camera: What projects onto it.
@@ -33,7 +33,7 @@ class Canvas:
         self.shadow: Uint8 = np.zeros(shape, np.uint8)
 
     def sees(self, x: Points, y: Points, z: Points, radius: Points) -> npt.NDArray[np.bool_]:
-        """Whether each ball (centres and radii of shape (N,), metres) may show in the picture."""
+        """Whether each ball (centres and radii of shape (N,), metres) may show in the image."""
         seen = self.camera.in_view(np.stack([x, y, z], axis=1))
         slope = np.array([self.camera.width, self.camera.height]) / (2 * self.camera.focal)
         room = np.abs(seen[:, :2]) - seen[:, 2:] * slope
@@ -82,7 +82,7 @@ class Canvas:
         self.ids[window][mask] = class_id
 
     def shaded(self, x: float, y: float) -> bool:
-        """Whether a point of the ground lies in a shadow that is in the picture."""
+        """Whether a point of the ground lies in a shadow that is in the image."""
         seen = self.camera.in_view(np.array([[x, y, 0.0]]))
         if seen[0, 2] < 1:
             return False

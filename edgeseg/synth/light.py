@@ -13,7 +13,7 @@ from edgeseg.synth.records import Colour
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
-    """The light of one picture.
+    """The light of one image.
 
     Attributes:
         sun: Unit vector towards the sun.

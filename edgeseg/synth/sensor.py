@@ -1,4 +1,4 @@
-"""What the air, the lens and the sensor do to the picture: haze, blur, vignette, exposure, noise, compression."""
+"""What the air, the lens and the sensor do to the image: haze, blur, vignette, exposure, noise, compression."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def expose(image: Uint8, depth: Float32, light: Light, sensor: Sensor, rng: Rng)
     column = np.linspace(-1, 1, width, dtype=np.float32) ** 2
     lens: Float32 = 1 - np.float32(sensor.vignette / 2) * (row + column)
     seen, veil = clear * lens, (1 - clear) * lens
-    picture = cv2.multiply(image, cv2.merge([seen, seen, seen]), dtype=cv2.CV_32F)
-    filled(picture, cv2.add(picture, cv2.transform(veil, np.array(light.sky, np.float32)[:, None]), picture))
+    exposed = cv2.multiply(image, cv2.merge([seen, seen, seen]), dtype=cv2.CV_32F)
+    filled(exposed, cv2.add(exposed, cv2.transform(veil, np.array(light.sky, np.float32)[:, None]), exposed))
     if sensor.blur:
-        picture = cv2.GaussianBlur(picture, (0, 0), sensor.blur)
-    developed = cv2.transform(picture, _development(light, sensor)).astype(np.float32, copy=False)
+        exposed = cv2.GaussianBlur(exposed, (0, 0), sensor.blur)
+    developed = cv2.transform(exposed, _development(light, sensor)).astype(np.float32, copy=False)
     developed += rng.standard_normal(developed.shape, np.float32) * np.float32(sensor.noise)
     taken = np.asarray(cv2.convertScaleAbs(np.maximum(developed, 0, out=developed)), np.uint8)
     if not sensor.quality:

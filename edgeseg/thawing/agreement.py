@@ -57,26 +57,26 @@ def _noise(info: TensorInfo, random: np.random.Generator) -> Array:
     return random.integers(bounds.min, bounds.max, info.shape, info.dtype, endpoint=True)
 
 
-def pictures(path: str | os.PathLike[str], images: Iterable[Uint8]) -> Iterator[list[Array]]:
-    """Yields inputs of a file made of blue-green-red pictures, resized, in its own types.
+def inputs_from(path: str | os.PathLike[str], images: Iterable[Uint8]) -> Iterator[list[Array]]:
+    """Yields inputs of a file made of blue-green-red images, resized, in its own types.
 
     Raises:
-        UsageError: The file does not take one picture of three channels, or one.
+        UsageError: The file does not take one image of three channels, or one.
     """
     graph = read_graph(path).main
     tensor = graph.tensors[graph.inputs[0]]
     if len(graph.inputs) != 1 or len(tensor.shape) != 4 or tensor.shape[3] not in (1, 3):
-        raise UsageError(f"{path} takes no picture: expected one input (1, rows, columns, 1 or 3)")
+        raise UsageError(f"{path} takes no image: expected one input (1, rows, columns, 1 or 3)")
     for image in images:
-        levels = picture(image, *tensor.shape[1:])
+        levels = as_input(image, *tensor.shape[1:])
         if tensor.is_float:
             yield [((levels - 127.5) / 127.5).astype(tensor.dtype)]
         else:
             yield [(levels.astype(np.int16) + np.iinfo(tensor.dtype).min).astype(tensor.dtype)]
 
 
-def picture(image: Uint8, rows: int, columns: int, channels: int) -> Uint8:
-    """Returns a blue-green-red picture as (1, rows, columns, channels), red-green-blue or grey."""
+def as_input(image: Uint8, rows: int, columns: int, channels: int) -> Uint8:
+    """Returns a blue-green-red image as (1, rows, columns, channels), red-green-blue or grey."""
     code = cv2.COLOR_BGR2RGB if channels == 3 else cv2.COLOR_BGR2GRAY
     sized = cv2.cvtColor(cv2.resize(image, (columns, rows)), code)
     return sized.reshape(1, rows, columns, channels).astype(np.uint8, copy=False)
@@ -91,7 +91,7 @@ def agreement(
         model: The network.
         outputs: The file's tensor that each of its outputs stands for.
         path: Its file.
-        inputs: One list of input tensors for each run, in the file's types; see `noise` and `pictures`.
+        inputs: One list of input tensors for each run, in the file's types; see `noise` and `inputs_from`.
 
     Returns:
         None if no output of the network is one of the file's.

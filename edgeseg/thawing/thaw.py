@@ -24,7 +24,7 @@ from edgeseg.errors import ConversionError, UsageError
 from edgeseg.keras_model import measure_norms
 from edgeseg.tflite.graph import Subgraph, Tensor, read_graph
 from edgeseg.thawing import pointwise, shapes, slices, weights
-from edgeseg.thawing.agreement import picture
+from edgeseg.thawing.agreement import as_input
 from edgeseg.thawing.graph import INTEGERS, Thawing
 
 HANDLERS = {**weights.HANDLERS, **shapes.HANDLERS, **slices.HANDLERS, **pointwise.HANDLERS}
@@ -33,7 +33,7 @@ HANDLERS = {**weights.HANDLERS, **shapes.HANDLERS, **slices.HANDLERS, **pointwis
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Input:
-    """An input of the network: of a picture's levels 0-255 it takes (level - mean) / std.
+    """An input of the network: of an image's levels 0-255 it takes (level - mean) / std.
 
     Attributes:
         name: Its name in the network.
@@ -158,18 +158,18 @@ def _is_quantized(graph: Subgraph) -> bool:
 
 
 def set_statistics(thawed: Thawed, images: Iterable[Uint8]) -> None:
-    """Gives the batch normalisations of a network the statistics of some blue-green-red pictures.
+    """Gives the batch normalisations of a network the statistics of some blue-green-red images.
 
     What it computes stays the same, see `edgeseg.keras_model.measure_norms`.
 
     Raises:
-        UsageError: The network takes no picture.
+        UsageError: The network takes no image.
     """
     (taken, *others) = thawed.inputs
     if others or len(taken.shape) != 3 or None in taken.shape or taken.shape[2] not in (1, 3):
-        raise UsageError(f"the network takes {taken.shape}: expected one picture (rows, columns, 1 or 3)")
+        raise UsageError(f"the network takes {taken.shape}: expected one image (rows, columns, 1 or 3)")
     rows, columns, channels = (int(n or 0) for n in taken.shape)
-    tensors = ((picture(i, rows, columns, channels) - taken.mean) / taken.std for i in images)
+    tensors = ((as_input(i, rows, columns, channels) - taken.mean) / taken.std for i in images)
     measure_norms(thawed.model, thawed.biases, (tensor.astype(np.float32) for tensor in tensors))
 
 

@@ -1,4 +1,4 @@
-"""Training augmentation: random scale, crop, mirror, turn, bending and colour, from one generator a picture."""
+"""Training augmentation: random scale, crop, mirror, turn, bending and colour, from one generator an image."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from edgeseg.card import InputSpec
 from edgeseg.image import content_size, ordered, padding
 
 OUTSIDE = 255
-"""The class id of pixels that a crop has outside the picture; the losses ignore it."""
+"""The class id of pixels that a crop has outside the image; the losses ignore it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How strongly pictures are varied.
+    """How strongly images are varied.
 
     Attributes:
         scale: Smallest and largest zoom, relative to the network's input size; drawn log-uniformly.
-        mirror: Whether half of the pictures are flipped left to right.
+        mirror: Whether half of the images are flipped left to right.
         rotation: Largest turn of the crop about its centre, in degrees.
         quarter_turns: Whether crops are turned by 0, 90, 180 or 270 degrees first: for views straight down.
         elastic: How far pixels are moved about smoothly: the standard deviation, in the crop's pixels, of random
@@ -54,21 +54,21 @@ def augment(
     options: Augmentation,
     random: np.random.Generator,
 ) -> tuple[Uint8, Uint8]:
-    """Varies a picture and its label map alike.
+    """Varies an image and its label map alike.
 
     Scale, crop, mirror and turn are one affine map, bent if asked for, so every pixel is interpolated once.
 
     Args:
         image: (H, W, 3) uint8, blue-green-red; (H, W, channels) for a network of the order "as_is".
         label_map: (H, W) uint8 ids.
-        spec: The network's input: scale 1 is the picture as `fit` puts it there, its shape kept if letterboxed.
+        spec: The network's input: scale 1 is the image as `fit` puts it there, its shape kept if letterboxed.
         crop: Rows and columns of the result.
         options: How strongly to vary.
         random: Source of all randomness.
 
     Returns:
         (crop rows, columns, channels) uint8 in the input's order, and (rows, columns) uint8 ids, `OUTSIDE` where the
-        picture ends.
+        image ends.
     """
     rows, columns = crop
     low, high = np.log(options.scale)
@@ -77,7 +77,7 @@ def augment(
     scale_y, scale_x = zoom * fitted_rows / image.shape[0], zoom * fitted_columns / image.shape[1]
     offset_y = _offset(image.shape[0] * scale_y, rows, random)
     offset_x = _offset(image.shape[1] * scale_x, columns, random)
-    # From a crop pixel's centre to the picture's, both counted from the first pixel's centre.
+    # From a crop pixel's centre to the image's, both counted from the first pixel's centre.
     inverse = np.array(
         [
             [1 / scale_x, 0, (offset_x + 0.5) / scale_x - 0.5],
@@ -118,7 +118,7 @@ def bend(crop: tuple[int, int], strength: float, random: np.random.Generator) ->
 def _warped(
     image: Uint8, inverse: npt.NDArray[np.float64], shift: Float32 | None, crop: tuple[int, int], spec: InputSpec
 ) -> Uint8:
-    """Moves a picture; what lies outside of it is `padding`."""
+    """Moves an image; what lies outside of it is `padding`."""
     channels = image.shape[2]
     border = padding(spec) * (1 if spec.channels == channels else channels)
     parts = [  # OpenCV knows border values for four channels
@@ -136,7 +136,7 @@ def _moved(
     interpolation: int,
     border: Sequence[float],
 ) -> Uint8:
-    """Takes each pixel of a crop from where an affine map, after a shift of each pixel, sends it in the picture."""
+    """Takes each pixel of a crop from where an affine map, after a shift of each pixel, sends it in the image."""
     rows, columns = crop
     if shift is None:
         flags = cv2.WARP_INVERSE_MAP | interpolation
@@ -152,13 +152,13 @@ def _moved(
 
 
 def _offset(size: float, crop: int, random: np.random.Generator) -> float:
-    """Draws where the crop starts: inside the picture, or with the picture inside it."""
+    """Draws where the crop starts: inside the image, or with the image inside it."""
     free = size - crop
     return float(random.uniform(min(0.0, free), max(0.0, free)))
 
 
 def vary_colour(rgb: Uint8, options: Augmentation, random: np.random.Generator) -> Uint8:
-    """Changes saturation, contrast, colour balance, brightness and gamma of an RGB picture."""
+    """Changes saturation, contrast, colour balance, brightness and gamma of an RGB image."""
     saturation = 1 + random.uniform(-options.saturation, options.saturation)
     contrast = 1 + random.uniform(-options.contrast, options.contrast)
     gains = contrast * (1 + random.uniform(-options.contrast / 3, options.contrast / 3, 3))
@@ -170,7 +170,7 @@ def vary_colour(rgb: Uint8, options: Augmentation, random: np.random.Generator) 
 
 
 def vary_levels(pixels: Uint8, options: Augmentation, random: np.random.Generator) -> Uint8:
-    """Changes contrast, balance between channels, brightness and gamma of a picture that is not RGB."""
+    """Changes contrast, balance between channels, brightness and gamma of an image that is not RGB."""
     channels = pixels.shape[2]
     contrast = 1 + random.uniform(-options.contrast, options.contrast)
     balance = random.uniform(-options.contrast / 3, options.contrast / 3, channels) * (channels > 1)

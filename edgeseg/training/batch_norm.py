@@ -1,7 +1,7 @@
-"""Measuring batch normalisation's statistics on training pictures.
+"""Measuring batch normalisation's statistics on training images.
 
 The running averages that training leaves behind lag: after a short training they still hold what the first steps saw.
-Wu and Johnson, 'Rethinking "Batch" in BatchNorm', 2021, section 3 ("precise BatchNorm"): run training pictures through
+Wu and Johnson, 'Rethinking "Batch" in BatchNorm', 2021, section 3 ("precise BatchNorm"): run training images through
 the network as it is, normalised batch by batch as in training, and take the statistics of all of them.
 """
 
@@ -19,15 +19,15 @@ from edgeseg.arrays import Float32
 
 
 def measure_statistics(network: Any, batches: Iterable[Float32]) -> int:
-    """Sets the moving means and variances of a network to those of pictures.
+    """Sets the moving means and variances of a network to those of images.
 
     Args:
         network: Of `keras`, with float32 batch normalisations; one without any stays as it is, and so do those that do
             not train.
-        batches: (batch, H, W, 3) normalised pictures.
+        batches: (batch, H, W, 3) normalised images.
 
     Returns:
-        How many pictures were measured; 0 if the network has no batch normalisation.
+        How many images were measured; 0 if the network has no batch normalisation.
     """
     layers = [layer for layer in _flat(network) if hasattr(layer, "moving_mean") and layer.trainable]
     if not layers:

@@ -1,4 +1,4 @@
-"""Batches: augmented pictures and label maps, the same for the same seed, epoch and position.
+"""Batches: augmented images and label maps, the same for the same seed, epoch and position.
 
 By hand, not by `keras.utils.PyDataset`: that prefetches only inside Keras 3's `fit`, while quantization-aware training
 runs on tf_keras; and a resumed training needs any epoch's batches, which here are a function of (seed, epoch).
@@ -24,14 +24,14 @@ from edgeseg.training.group import ALONE, Group
 from edgeseg.training.options import TrainingOptions
 
 AHEAD = 3
-"""Batches whose pictures are made or being made at any time."""
+"""Batches whose images are made or being made at any time."""
 
 Sample = tuple[Uint8, Uint8]
-"""A picture (H, W, 3), blue-green-red, and its label map (H, W)."""
+"""An image (H, W, 3), blue-green-red, and its label map (H, W)."""
 
 
 class Samples(Protocol):
-    """Pictures to learn from: a list of them in memory, or a `Dataset`, which reads each when it is asked for."""
+    """Images to learn from: a list of them in memory, or a `Dataset`, which reads each when it is asked for."""
 
     def __len__(self) -> int:
         """Returns their number."""
@@ -52,15 +52,15 @@ class BatchSource(Protocol):
 
 
 class Batches:
-    """Augmented batches of pictures: the same, whether these are in memory or read from disk as they are needed.
+    """Augmented batches of images: the same, whether these are in memory or read from disk as they are needed.
 
     Args:
-        samples: The training pictures. In memory each takes 4 bytes a pixel, labels included; read as they are needed,
-            no more are held than `AHEAD` batches of crops and a picture for each thread.
+        samples: The training images. In memory each takes 4 bytes a pixel, labels included; read as they are needed,
+            no more are held than `AHEAD` batches of crops and an image for each thread.
         spec: The network's input.
         crop: Rows and columns of the batches.
         options: Batch size, seed, augmentation.
-        group: Of several processes, each makes its share of every batch: the same pictures as in the whole batch.
+        group: Of several processes, each makes its share of every batch: the same images as in the whole batch.
 
     Raises:
         UsageError: A batch cannot be shared evenly.
@@ -75,7 +75,7 @@ class Batches:
         group: Group = ALONE,
     ) -> None:
         if not samples:
-            raise DataError("no picture to train on: the split is empty")
+            raise DataError("no image to train on: the split is empty")
         if options.batch_size % group.count:
             raise UsageError(
                 f"--batch {options.batch_size} for {group.count} processes: expected a multiple of their number"
@@ -89,7 +89,7 @@ class Batches:
         """Yields the (images, labels) of one epoch; the next ones are made meanwhile on helper threads."""
         size = self._options.batch_size
         order = np.random.default_rng((self._options.seed, epoch)).permutation(len(self._samples))
-        order = np.resize(order, max(size, self.steps * size))  # fewer pictures than a batch are repeated
+        order = np.resize(order, max(size, self.steps * size))  # fewer images than a batch are repeated
         own = ((n, index) for n, index in enumerate(order.tolist()) if 0 <= n % size - self._first < self._share)
         made = made_ahead(lambda place: self._sample(epoch, *place), own, AHEAD * self._share - 1)
         with contextlib.closing(made):
@@ -97,11 +97,11 @@ class Batches:
                 yield self._batch(list(itertools.islice(made, self._share)))
 
     def plain(self, limit: int) -> Iterator[Float32]:
-        """Yields up to `limit` pictures, evenly spread, as the network sees them in use, in batches."""
+        """Yields up to `limit` images, evenly spread, as the network sees them in use, in batches."""
         chosen = np.linspace(0, len(self._samples) - 1, min(limit, len(self._samples))).round().astype(int)
         for start in range(0, len(chosen), self._options.batch_size):
-            pictures = [self._samples[i][0] for i in chosen[start : start + self._options.batch_size]]
-            yield normalise(np.stack([fit(picture, self._spec) for picture in pictures]), self._spec)
+            images = [self._samples[i][0] for i in chosen[start : start + self._options.batch_size]]
+            yield normalise(np.stack([fit(image, self._spec) for image in images]), self._spec)
 
     def _sample(self, epoch: int, position: int, index: int) -> Sample:
         random = np.random.default_rng((self._options.seed, epoch, position, index))

@@ -81,19 +81,19 @@ def of_file(path: str | os.PathLike[str], card: ModelCard) -> Blueprint:
     )
 
 
-def start_of_file(path: str | os.PathLike[str], card: ModelCard, pictures: Iterable[Uint8]) -> Callable[[Any], None]:
-    """Returns what gives a network of `of_file` the file's weights, its normalisations measured on pictures.
+def start_of_file(path: str | os.PathLike[str], card: ModelCard, images: Iterable[Uint8]) -> Callable[[Any], None]:
+    """Returns what gives a network of `of_file` the file's weights, its normalisations measured on images.
 
     Args:
         path: The file.
         card: What is to be trained.
-        pictures: (H, W, 3) uint8, blue-green-red; a few dozen.
+        images: (H, W, 3) uint8, blue-green-red; a few dozen.
     """
 
     def initialise(network: Any) -> None:
         size = (card.input.height, card.input.width)
         thawed = thaw(path, size=size, num_classes=_fresh_classes(path, card), batch_norm=True, logits=True)
-        set_statistics(thawed, pictures)
+        set_statistics(thawed, images)
         copy_weights(_logits_of(thawed, path), network)
 
     return initialise
@@ -108,12 +108,12 @@ def input_of_file(path: str | os.PathLike[str], size: tuple[int, int] | None = N
 
     Raises:
         ModelFileError: The file is damaged or no `.tflite`.
-        UsageError: It takes no picture.
+        UsageError: It takes no image.
     """
     _, card = read_model(path)
     taken, *others = thaw(path, size=size, batch_norm=True, logits=True).inputs
     if others or len(taken.shape) != 3 or None in taken.shape:
-        raise UsageError(f"{path} takes {[i.shape for i in (taken, *others)]}: expected one picture")
+        raise UsageError(f"{path} takes {[i.shape for i in (taken, *others)]}: expected one image")
     rows, columns, channels = (int(n or 0) for n in taken.shape)
     if card is not None:
         return replace(card.input, height=rows, width=columns)

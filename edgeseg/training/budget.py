@@ -49,7 +49,7 @@ def within(
     if epoch + validation > left:
         raise UsageError(
             f"--time-budget {seconds:.0f} s: one epoch of {batches.steps} steps takes about {epoch:.0f} s here, its "
-            f"validation {validation:.0f} s; give more time, a smaller --crop or --backbone, or fewer pictures"
+            f"validation {validation:.0f} s; give more time, a smaller --crop or --backbone, or fewer images"
         )
     every = max(options.val_every, round(2 * validation / epoch), 1)
     epochs = max(1, int((left - validation) / (epoch + validation / every)))

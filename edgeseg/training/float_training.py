@@ -30,8 +30,8 @@ from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
 from edgeseg.training.group import apart, spread, this_group
 from edgeseg.training.history import best_epoch
+from edgeseg.training.images import Advance, read_checked
 from edgeseg.training.options import Report, TrainingOptions
-from edgeseg.training.pictures import Advance, read_checked
 from edgeseg.training.precision import precision, seeded
 from edgeseg.training.teaching import Teaching, taught_batches, taught_loss
 from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages
@@ -39,7 +39,7 @@ from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages
 _LOG = logging.getLogger(__name__)
 
 STATISTICS_IMAGES = 200
-"""Training pictures, at most, from which the statistics of batch normalisation are measured."""
+"""Training images, at most, from which the statistics of batch normalisation are measured."""
 
 Initialise = Callable[[Any], None]
 """Gives a fresh network its first weights."""
@@ -66,8 +66,8 @@ def train_float(
 
     Args:
         card: What to train: architecture, input, labels.
-        train_set: Pictures to learn from.
-        val_set: Pictures to choose the best epoch by.
+        train_set: Images to learn from.
+        val_set: Images to choose the best epoch by.
         folder: See `edgeseg.training.folder`; created if missing.
         options: How to train. More epochs than before may be asked of a training that is resumed.
         initialise: Called with the fresh network; random weights if None.
@@ -79,7 +79,7 @@ def train_float(
         time_budget: Seconds; choose as many epochs as fit into them, see `budget.within`. A resumed training keeps what
             was chosen.
         report: Called after every step and every epoch.
-        reading: Called with (done, total) while the pictures are read, before the first step.
+        reading: Called with (done, total) while the images are read, before the first step.
 
     Returns:
         The card of the best weights, as stored in `folder / "model.keras"`.
@@ -132,16 +132,16 @@ def train_float(
 
 
 class BestByMiou:
-    """Judges a network by its mIoU on validation pictures, and keeps its best weights in a file.
+    """Judges a network by its mIoU on validation images, and keeps its best weights in a file.
 
     It works on a float32 copy of the network at the input's size, whose batch normalisation is measured on training
-    pictures: neither the network in training nor its running averages are touched.
+    images: neither the network in training nor its running averages are touched.
 
     Args:
         network: The network in training.
         blueprint: How it is built.
         card: Its card.
-        val_set: The validation pictures.
+        val_set: The validation images.
         batches: Where the statistics of batch normalisation are measured.
         path: Where the best is kept.
 
@@ -165,7 +165,7 @@ class BestByMiou:
             self.card = read_model(self._path)[1] or self.card
 
     def score(self, limit: int | None = None) -> Evaluation:
-        """Measures the network as it is now, on `limit` pictures or all."""
+        """Measures the network as it is now, on `limit` images or all."""
         with apart():
             copy_weights(self._network, self.copy)
             copy_averages(self._network, self.copy)
@@ -208,7 +208,7 @@ def compiled_network(
     Args:
         card: What to build.
         options: How it is to be trained.
-        pixels: Pixels of each class in the training pictures, for the loss's weights.
+        pixels: Pixels of each class in the training images, for the loss's weights.
         taught: Whether the batches are `TaughtBatches`.
         blueprint: How it is built; as the card's architecture says if None.
     """

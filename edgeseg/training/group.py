@@ -96,7 +96,7 @@ def spread(batch_size: int) -> Iterator[None]:
     """Spreads what is built and trained inside over the devices of all processes, where there are several.
 
     Args:
-        batch_size: Pictures of a whole batch.
+        batch_size: Images of a whole batch.
 
     Raises:
         LostProcessError: Another process has ended.

@@ -38,7 +38,7 @@ def advice(history: History) -> tuple[str, ...]:
         best = best_epoch(history)
         found.append(
             f"over-fitting: the loss falls on, val mIoU has not been better since epoch {best.epoch if best else 0}; "
-            "more pictures, a wider --scale or --rotation, or a smaller --backbone would help, --patience ends it"
+            "more images, a wider --scale or --rotation, or a smaller --backbone would help, --patience ends it"
         )
     if _begins(runs_away, history):
         found.append("the loss has risen far above its lowest: --lr is too high, try a third of it")

@@ -16,11 +16,11 @@ class Epoch:
     Attributes:
         epoch: Its number, from 1.
         loss: Mean loss of its steps.
-        val_miou: mIoU on the validation pictures, 0-1; None if it was not validated.
+        val_miou: mIoU on the validation images, 0-1; None if it was not validated.
         val_accuracy: Fraction of their labelled pixels that are right, likewise.
         learning_rate: That of its last step.
         seconds: How long it took, its validation included.
-        class_iou: IoU of each class that occurs in the validation pictures or was predicted, by name; empty if it was
+        class_iou: IoU of each class that occurs in the validation images or was predicted, by name; empty if it was
             not validated.
     """
 

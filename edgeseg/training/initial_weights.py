@@ -18,7 +18,7 @@ Float32 = npt.NDArray[np.float32]
 def for_order(kernel: Float32, order: ChannelOrder) -> Float32:
     """Fits the kernel of an RGB network's first convolution to another order of channels.
 
-    Grey pictures have equal red, green and blue: the sum over the three answers them as the RGB network does.
+    Grey images have equal red, green and blue: the sum over the three answers them as the RGB network does.
 
     Raises:
         UsageError: The order is "as_is": nobody knows what the channels are.

@@ -20,8 +20,8 @@ from edgeseg.card import ModelCard
 from edgeseg.cluster import ray_running
 from edgeseg.errors import EdgesegError, LostProcessError, TrainingError
 from edgeseg.training.group import join
+from edgeseg.training.images import Advance
 from edgeseg.training.options import Progress, Report
-from edgeseg.training.pictures import Advance
 from edgeseg.training.train import train
 
 LOSSES = 3
@@ -46,7 +46,7 @@ def train_on_ray(
         workers: How many processes; each has a GPU of its own where Ray knows of so many.
         address: Of a Ray cluster; None starts Ray here, unless it runs in this process already.
         report: Called after every step and every epoch.
-        reading: Called with (done, total) while the pictures are read.
+        reading: Called with (done, total) while the images are read.
 
     Raises:
         EdgesegError: What `edgeseg.train` raises.
@@ -137,7 +137,7 @@ def _checked(result: ModelCard | EdgesegError) -> ModelCard:
 
 
 class Letters:
-    """What the leading process tells: progress, (done, total) pictures read, log records."""
+    """What the leading process tells: progress, (done, total) images read, log records."""
 
     def __init__(self) -> None:
         self._kept: list[Any] = []

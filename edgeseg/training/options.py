@@ -17,8 +17,8 @@ class TrainingOptions:
     """How to train.
 
     Attributes:
-        epochs: Passes over the training pictures.
-        batch_size: Pictures a step.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
         crop: Rows and columns of the training crops; the network's input size if None.
         learning_rate: Peak of the schedule.
         weight_decay: AdamW's, on kernels only.
@@ -34,9 +34,9 @@ class TrainingOptions:
         transfer_rate: Learning rate of backbone and pyramid over that of the rest, where they start from elsewhere.
         freeze_start: Leave the backbone up to stride 4, and its batch normalisation, as they start.
         teacher_weight: Share of the loss that a teacher has, if there is one; the labels have the rest.
-        in_memory: Keep the training pictures in memory, or read each when it is needed; by their size if None, see
-            `edgeseg.training.pictures`. The batches are the same.
-        augmentation: How strongly pictures are varied.
+        in_memory: Keep the training images in memory, or read each when it is needed; by their size if None, see
+            `edgeseg.training.images`. The batches are the same.
+        augmentation: How strongly images are varied.
     """
 
     epochs: int = 100

@@ -1,4 +1,4 @@
-"""Teacher-student training: a network learns what another says of the same pictures, beside the labels or instead.
+"""Teacher-student training: a network learns what another says of the same images, beside the labels or instead.
 
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2, pixel by pixel as in Liu et al.,
 "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019, section 3.1: the cross-entropy with the
@@ -40,7 +40,7 @@ class Teaching:
 
     Attributes:
         model: The teacher, as `FileTeacher` takes it.
-        unlabelled: Pictures (H, W, 3) uint8, blue-green-red, of which only the teacher says what is in them.
+        unlabelled: Images (H, W, 3) uint8, blue-green-red, of which only the teacher says what is in them.
     """
 
     model: str | os.PathLike[str]
@@ -52,34 +52,34 @@ class Teaching:
         return Path(self.model).name
 
     def samples(self, ignore_index: int) -> Unlabelled:
-        """Returns the pictures without labels, every pixel to be ignored, so that only the teacher has a say."""
+        """Returns the images without labels, every pixel to be ignored, so that only the teacher has a say."""
         return Unlabelled(self.unlabelled, ignore_index)
 
 
 class Unlabelled:
-    """Pictures whose label maps say nothing, read when they are asked for.
+    """Images whose label maps say nothing, read when they are asked for.
 
     Args:
-        pictures: (H, W, 3) uint8, blue-green-red.
+        images: (H, W, 3) uint8, blue-green-red.
         ignore_index: The id in their label maps.
     """
 
-    def __init__(self, pictures: CalibrationSet | Sequence[Uint8], ignore_index: int) -> None:
-        self._pictures, self._ignore_index = pictures, ignore_index
+    def __init__(self, images: CalibrationSet | Sequence[Uint8], ignore_index: int) -> None:
+        self._images, self._ignore_index = images, ignore_index
 
     def __len__(self) -> int:
         """Returns their number."""
-        return len(self._pictures)
+        return len(self._images)
 
     def __getitem__(self, index: int) -> Sample:
-        """Returns a picture and its label map.
+        """Returns an image and its label map.
 
         Raises:
             DataError: It cannot be read.
         """
-        pictures = self._pictures
-        picture = pictures.picture(index) if isinstance(pictures, CalibrationSet) else pictures[index]
-        return picture, np.full(picture.shape[:2], self._ignore_index, np.uint8)
+        images = self._images
+        image = images.image(index) if isinstance(images, CalibrationSet) else images[index]
+        return image, np.full(image.shape[:2], self._ignore_index, np.uint8)
 
 
 def taught_batches(batches: BatchSource, teaching: Teaching, card: ModelCard, network: Any) -> TaughtBatches:

@@ -1,7 +1,7 @@
 """Starting weights out of a `.tflite` file: its backbone, dequantized, and DeepLab's pyramid where it has one.
 
 Converters fold batch normalisations into the convolutions. Here they are unfolded: what the network computes stays the
-same, but its normalisations hold the statistics of real pictures, from which training can start.
+same, but its normalisations hold the statistics of real images, from which training can start.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgeseg.tflite.graph import Operator, Subgraph, read_graph
 from edgeseg.training.initial_weights import for_order
 
 STATISTICS_IMAGES = 32
-"""Pictures from which the statistics of the convolutions' outputs are taken."""
+"""Images from which the statistics of the convolutions' outputs are taken."""
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
@@ -153,7 +153,7 @@ def init_from_tflite(
 ) -> int:
     """Gives a network the weights of the backbone in a `.tflite` file, without changing what they compute.
 
-    The normalisations get their statistics from some training pictures, see `edgeseg.keras_model.measure_norms`.
+    The normalisations get their statistics from some training images, see `edgeseg.keras_model.measure_norms`.
 
     Args:
         network: A fresh Keras 3 network on that backbone.
@@ -189,8 +189,8 @@ def init_from_tflite(
     rows, columns = network.input.shape[1:3]
     taken_at = dataclasses.replace(spec, height=rows, width=columns)
     chosen = np.linspace(0, len(images) - 1, min(STATISTICS_IMAGES, len(images))).round().astype(int)
-    pictures = (normalise(fit(images.load(int(index))[0], taken_at), taken_at)[None] for index in chosen)
-    measure_norms(network, {name: conv.bias for name, conv in taken.items() if name in normed}, pictures)
+    seen = (normalise(fit(images.load(int(index))[0], taken_at), taken_at)[None] for index in chosen)
+    measure_norms(network, {name: conv.bias for name, conv in taken.items() if name in normed}, seen)
     return len(taken)
 
 

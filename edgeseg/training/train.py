@@ -1,4 +1,4 @@
-"""Training from a folder of pictures to a model on disk, in one call."""
+"""Training from a folder of images to a model on disk, in one call."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from edgeseg.host import tool_versions
 from edgeseg.keras_model import load_model
 from edgeseg.training.blueprint import Blueprint, input_of_file, of_card, of_file, start_of_file
 from edgeseg.training.float_training import Initialise, train_float
+from edgeseg.training.images import Advance
 from edgeseg.training.initial_weights import init_from_imagenet, init_from_keras
 from edgeseg.training.options import Report, TrainingOptions
-from edgeseg.training.pictures import Advance
 from edgeseg.training.teaching import Teaching
 from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
 from edgeseg.zoo import resolve
@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 DEFAULT_ARCHITECTURE = "deeplabv3plus"
 DEFAULT_SIZE = (240, 320)
 MEASURED_IMAGES = 50
-"""Training pictures, about, from which the normalisations of a thawed network are measured."""
+"""Training images, about, from which the normalisations of a thawed network are measured."""
 THAWED = "thawed:"
 """How an architecture begins that is the network of a `.tflite` file."""
 
@@ -78,14 +78,14 @@ def train(
         options: How to train. More epochs than before may be asked of a training that is resumed.
         teacher: A model of the same classes to learn from beside the labels: a zoo name, a folder, a `.keras` or
             `.tflite` file. `options.teacher_weight` is its share.
-        unlabelled: More pictures, of which only the teacher says what is in them: a folder, glob or picture, or a
+        unlabelled: More images, of which only the teacher says what is in them: a folder, glob or image, or a
             calibration set.
         licence: Terms of the weights, for the card.
         resume: Go on with the training in `out`, if there is one.
         overwrite: Replace the training in `out`; its model stays until the first of the new one's is saved.
         time_budget: Seconds; choose as many epochs as fit into them.
         report: Called after every step and every epoch.
-        reading: Called with (done, total) while the pictures are read, before the first step.
+        reading: Called with (done, total) while the images are read, before the first step.
 
     Returns:
         The card of the best weights, its val mIoU in `scores`.
@@ -166,7 +166,7 @@ def architecture_start(
 
 
 def file_start(path: str, train_set: Dataset, input: InputSpec | tuple[int, int] | None) -> Start:
-    """Returns the start of a `.tflite` file's network as it stands, its normalisations measured on training pictures.
+    """Returns the start of a `.tflite` file's network as it stands, its normalisations measured on training images.
 
     Args:
         path: The file.
@@ -176,7 +176,7 @@ def file_start(path: str, train_set: Dataset, input: InputSpec | tuple[int, int]
     Raises:
         ConversionError: The network cannot be rebuilt.
         ModelFileError: The file is damaged or no `.tflite`.
-        UsageError: It takes no picture, or gives no logits.
+        UsageError: It takes no image, or gives no logits.
     """
     spec = input if isinstance(input, InputSpec) else input_of_file(path, input)
     card = ModelCard(
@@ -194,12 +194,12 @@ def teaching_by(teacher: str | os.PathLike[str] | None, unlabelled: str | os.Pat
     """Returns what to learn from beside the labels, if there is a teacher.
 
     Raises:
-        UsageError: Pictures without labels are given, and no teacher.
-        DataError: There are no such pictures.
+        UsageError: Images without labels are given, and no teacher.
+        DataError: There are no such images.
     """
     if teacher is None:
         if unlabelled is not None:
-            raise UsageError("--unlabelled: nobody says what is in those pictures; name a --teacher")
+            raise UsageError("--unlabelled: nobody says what is in those images; name a --teacher")
         return None
     return Teaching(model=teacher, unlabelled=() if unlabelled is None else open_calibration(os.fspath(unlabelled)))
 

@@ -10,7 +10,7 @@ from edgeseg.architectures.backbones.registry import build_backbone
 from edgeseg.card import ModelCard
 
 KEPT_STRIDE = 4
-"""Backbone layers up to this stride see edges and textures, which are the same in all pictures."""
+"""Backbone layers up to this stride see edges and textures, which are the same in all images."""
 
 PYRAMID = "aspp_"
 """How the layers of DeepLab's pyramid begin, which starts from elsewhere too."""

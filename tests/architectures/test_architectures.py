@@ -48,7 +48,7 @@ def shaken(network, seed=0):
     return network
 
 
-def pictures(count, seed=1):
+def some_images(count, seed=1):
     rng = np.random.default_rng(seed)
     coarse = rng.uniform(-1, 1, (count, 8, 10, 3))
     return np.kron(coarse, np.ones((1, 8, 32, 1))).astype(np.float32)
@@ -59,7 +59,7 @@ def test_same_function_under_both_keras(name):
     network = shaken(build_network(keras, spec(name), batch_size=1))
     twin = build_network(tf_keras, spec(name), batch_size=1)
     copy_weights(network, twin)
-    image = pictures(1)
+    image = some_images(1)
     expected = network(image, training=False).numpy()
     np.testing.assert_allclose(twin(image, training=False).numpy(), expected, atol=1e-5 * np.abs(expected).max())
 
@@ -67,7 +67,7 @@ def test_same_function_under_both_keras(name):
 @pytest.mark.parametrize("name", EDGE)
 def test_saves_loads_and_learns(name, tmp_path):
     network = build_network(keras, spec(name))
-    images = pictures(4)
+    images = some_images(4)
     labels = (images[..., 0] > 0).astype(np.uint8)
     loss = make_loss("ce", num_classes=CLASSES)
     network.compile(optimizer=keras.optimizers.Adam(1e-2), loss=loss, run_eagerly=True)
@@ -81,7 +81,7 @@ def test_saves_loads_and_learns(name, tmp_path):
 @pytest.mark.parametrize("name", EDGE)
 def test_converts_whole(name):
     network = shaken(build_network(tf_keras, spec(name), batch_size=1))
-    image = pictures(1)
+    image = some_images(1)
     size = InputSpec(height=SIZE[0], width=SIZE[1])
 
     file = run_converter(network, Recipe(name="float32"), size, [])
@@ -92,7 +92,7 @@ def test_converts_whole(name):
     got = interpreter.view(interpreter.outputs[0])
     assert np.abs(got - expected).max() <= 1e-4 * np.ptp(expected)
 
-    tensors = [np.uint8(128 + 127 * picture) for picture in pictures(4)]
+    tensors = [np.uint8(128 + 127 * one_image) for one_image in some_images(4)]
     graph = parse_graph(run_converter(network, Recipe(name="int8_ptq"), size, tensors))
     assert not float_operators(graph)
     assert not flex_operators(graph)
@@ -133,7 +133,7 @@ def test_a_backbone_tells_the_channels_of_its_pyramid():
 @pytest.mark.parametrize("family", ["mobilenetv3min", "efficientnetlite0", "resnet18"])
 def test_other_backbones_carry_a_decoder(family):
     network = shaken(build_network(keras, spec("unet", backbone=f"{family}_0.35", num_classes=7), batch_size=1))
-    logits = network(pictures(1), training=False).numpy()
+    logits = network(some_images(1), training=False).numpy()
     assert logits.shape == (1, 32, 160, 7)
     assert np.isfinite(logits).all()
 

@@ -27,8 +27,8 @@ def test_all_operators_map_in_one_part_and_labels_are_those_of_the_cpu_file(
 ) -> None:
     import keras
 
+    from edgeseg.conversion.images import divide_arrays
     from edgeseg.conversion.network import convert_network
-    from edgeseg.conversion.pictures import divide_arrays
 
     spec = NetworkSpec(
         architecture=name, backbone=backbone, num_classes=11, height=height, width=width, output_stride=stride
@@ -39,9 +39,9 @@ def test_all_operators_map_in_one_part_and_labels_are_those_of_the_cpu_file(
         recipe=Recipe(name="float32"),
     )  # fmt: skip
     network = build_network(keras, spec, batch_size=1)
-    pictures = [aerial.render(i, seed=5, height=height, width=width)[0] for i in range(3)]
+    images = [aerial.render(i, seed=5, height=height, width=width)[0] for i in range(3)]
     files = {
-        target: convert_network(network, card, Recipe(name="int8_ptq", target=target), divide_arrays(pictures)).content
+        target: convert_network(network, card, Recipe(name="int8_ptq", target=target), divide_arrays(images)).content
         for target in ("cpu", "edgetpu")
     }
     graph = parse_graph(files["edgetpu"])
@@ -51,5 +51,5 @@ def test_all_operators_map_in_one_part_and_labels_are_those_of_the_cpu_file(
     left = [graph.main.operators[v.index].op for v in prediction.verdicts if not v.mapped]
     assert left == []
     cpu, edgetpu = Segmenter(files["cpu"]), Segmenter(files["edgetpu"])
-    same = np.mean([np.mean(cpu.coarse_label_map(p) == edgetpu.coarse_label_map(p)) for p in pictures])
+    same = np.mean([np.mean(cpu.coarse_label_map(p) == edgetpu.coarse_label_map(p)) for p in images])
     assert same >= 0.995

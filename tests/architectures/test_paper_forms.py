@@ -60,7 +60,7 @@ def narrow(monkeypatch):
     keras.backend.clear_session()
 
 
-def pictures(name: str, count: int) -> np.ndarray:
+def some_images(name: str, count: int) -> np.ndarray:
     random = np.random.default_rng(1)
     height, width = SIZES[name]
     coarse = random.uniform(-1, 1, (count, 8, 8, 3))
@@ -69,7 +69,7 @@ def pictures(name: str, count: int) -> np.ndarray:
 
 def losses_of_training(name: str, network, rate: float, steps: int) -> list[float]:
     """Trains to tell bright from dark, on the labels of what the logits cover."""
-    images = pictures(name, 2)
+    images = some_images(name, 2)
     rows, columns = find_form(name, "paper").covers(*SIZES[name])
     labels = (images[:, rows, columns, 0] > 0).astype(np.uint8)
     network.compile(keras.optimizers.SGD(rate), loss=make_loss("ce", num_classes=CLASSES), run_eagerly=True)
@@ -98,7 +98,7 @@ def test_learns_is_saved_and_is_the_same_function_everywhere(name, narrow, tmp_p
     assert np.isfinite(losses).all()
     assert min(losses[1:]) < losses[0]
 
-    image = pictures(name, 1)
+    image = some_images(name, 1)
     expected = network(image, training=False).numpy()
     close = {"atol": 1e-4 * max(np.ptp(expected), 1e-3)}
     network.save(tmp_path / "network.keras")
@@ -121,15 +121,15 @@ def test_the_whole_network_takes_a_learning_step(name):
     network = build_network(keras, spec(name))
     (loss,) = losses_of_training(name, network, 1e-4, 1)
     assert np.isfinite(loss)
-    assert np.isfinite(network(pictures(name, 1), training=False).numpy()).all()
+    assert np.isfinite(network(some_images(name, 1), training=False).numpy()).all()
     keras.backend.clear_session()
 
 
 # === What the logits cover ===
 
 
-def test_the_unpadded_u_net_covers_the_middle_of_the_picture(narrow):
-    """572 -> 388, and a spot in the picture moves the logits that lie over it."""
+def test_the_unpadded_u_net_covers_the_middle_of_the_image(narrow):
+    """572 -> 388, and a spot in the image moves the logits that lie over it."""
     wanted = spec("unet_unpadded")
     paper = find_form("unet_unpadded", "paper")
     assert paper.covers(572, 572) == (slice(92, 480), slice(92, 480))
@@ -140,7 +140,7 @@ def test_the_unpadded_u_net_covers_the_middle_of_the_picture(narrow):
     row, column = 94, 108  # of the 4x20 logits: 2, 16
     spotted = image.copy()
     spotted[0, row, column] += 100
-    before, after = (np.asarray(network(picture, training=False))[0] for picture in (image, spotted))
+    before, after = (np.asarray(network(one_image, training=False))[0] for one_image in (image, spotted))
     change = np.abs(after - before).sum(-1)
     rows, columns = paper.covers(*wanted.size)
     strongest = np.unravel_index(change.argmax(), change.shape)

@@ -108,7 +108,7 @@ def test_paper_form_equals_the_reference(architecture, backbone, count, size):
 
 
 def test_fcn_maps_have_the_sizes_of_the_authors_network():
-    """A picture of 500x500 through voc-fcn8s: padding, rounding up in pooling, crops (fcn.berkeleyvision.org)."""
+    """An image of 500x500 through voc-fcn8s: padding, rounding up in pooling, crops (fcn.berkeleyvision.org)."""
     network = paper_form("fcn8s", "vgg16", height=500, width=500)
     sides = {layer.name: layer.output.shape[1] for layer in network.layers}
     known = {"pool1": 349, "pool2": 175, "pool3": 88, "pool4": 44, "pool5": 22, "fc7": 16, "upscore1": 34, "fuse1": 34}

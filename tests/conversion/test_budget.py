@@ -47,7 +47,7 @@ def test_the_first_that_holds_is_written_and_nothing_dearer_tried(
     assert [trial["flags"] for trial in budget["trials"]] == FLAGS[:1]
     assert budget["holds"]
     assert budget["trials"][0]["holds"]
-    assert budget["scored_on"] == "3 pictures of folder/val"
+    assert budget["scored_on"] == "3 images of folder/val"
     assert budget["miou_drop"] == pytest.approx(100 * (budget["float_miou"] - budget["miou"]))
     scored = evaluate(Segmenter(tmp_path / "net.tflite"), meadow[1])
     assert scored.miou == pytest.approx(budget["miou"], abs=1e-12)
@@ -88,7 +88,7 @@ def test_where_none_holds_the_best_is_written_and_the_drop_told(meadow_folder: P
         "-o", tmp_path / "net.tflite", "--target", "edgetpu", "--json",
     )  # fmt: skip
     assert done.exit_code == 1
-    assert "no recipe loses 1 points of mIoU or less on 3 pictures of folder/val" in done.stderr.splitlines()[-1]
+    assert "no recipe loses 1 points of mIoU or less on 3 images of folder/val" in done.stderr.splitlines()[-1]
     budget = done.json["budget"]
     assert [trial["flags"] for trial in budget["trials"]] == INTEGER_FLAGS
     assert not budget["holds"]
@@ -113,18 +113,18 @@ def test_a_stop_leaves_the_file_as_it_was(meadow_folder: Path, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["net.tflite"]
 
 
-def test_without_training_pictures_no_training_is_tried(
+def test_without_training_images_no_training_is_tried(
     meadow: tuple[Dataset, Dataset], tmp_path: Path, meadow_folder: Path
 ) -> None:
     for name in ("images/val", "labels/val", "labels.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(meadow_folder / name)
     lines: list[str] = []
-    with pytest.raises(UsageError, match="name pictures of that kind with --calibration"):
+    with pytest.raises(UsageError, match="name images of that kind with --calibration"):
         edgeseg.convert_within(colour_network(), 0.5, data=tmp_path, notify=lines.append)
     assert "no training is tried: " in lines[0]
-    network, pictures = network_with_common_weights(400), [image for image, _ in meadow[0]]
-    found = edgeseg.convert_within(network, 1, data=tmp_path, calibration=pictures, target="edgetpu")
+    network, images = network_with_common_weights(400), [image for image, _ in meadow[0]]
+    found = edgeseg.convert_within(network, 1, data=tmp_path, calibration=images, target="edgetpu")
     assert [trial.flags for trial in found.trials] == FLAGS[:2]
     assert not found.holds
 

@@ -52,8 +52,8 @@ def convert_it(trained: tuple[Any, ModelCard], images: Any, **recipe: str) -> tu
 
 
 def converted(network: Any, card: ModelCard, recipe: Recipe, images: Any, spec: Any = None) -> tuple[bytes, ModelCard]:
+    from edgeseg.conversion.images import divide_arrays
     from edgeseg.conversion.network import convert_network
-    from edgeseg.conversion.pictures import divide_arrays
 
     done = convert_network(network, card, recipe, divide_arrays(images, "meadow"), spec=spec)
     return done.content, done.card
@@ -177,11 +177,11 @@ def test_for_the_edge_tpu_softmax_and_the_last_upsampling_stay_on_the_host(
     assert card.recipe.target == "edgetpu"
     segmenter, reference = Segmenter(content), KerasSegmenter(network, foreign.input)
     assert segmenter.output_size == (16, 24)
-    picture = meadow[1].load(0)[0]
-    assert np.mean(segmenter.segment(picture, 64, 96, sharp=True) == reference.segment(picture, 64, 96)) > 0.95
+    taken = meadow[1].load(0)[0]
+    assert np.mean(segmenter.segment(taken, 64, 96, sharp=True) == reference.segment(taken, 64, 96)) > 0.95
 
 
-def test_no_calibration_picture_is_an_error(trained: tuple[Any, ModelCard]) -> None:
+def test_no_calibration_image_is_an_error(trained: tuple[Any, ModelCard]) -> None:
     with pytest.raises(DataError, match="no images"):
         convert_it(trained, [], name="int8_ptq")
 
@@ -229,7 +229,7 @@ def test_convert_from_the_command_line_writes_one_whole_file(
         target,
         "--calibration",
         meadow_folder / "images/train",
-        "--force",  # what is learnt in seconds, told on one picture, may well agree on less than 98 %
+        "--force",  # what is learnt in seconds, told on one image, may well agree on less than 98 %
         "--json",
     )
     assert done.exit_code == 0, done.stderr
@@ -254,8 +254,8 @@ def test_a_network_of_one_channel_tells_two_classes_apart(
     network = keras.Model(image, keras.layers.Conv2D(1, 1, activation=activation)(image))
     network.set_weights([np.array([[[[4.0], [-2.0], [-2.0]]]], np.float32), np.array([-1.0], np.float32)])
     network.save(tmp_path / "binary.h5")
-    file, pictures = tmp_path / "binary.tflite", meadow[0].images[0].parent
-    arguments = ("convert", tmp_path / "binary.h5", "--int8", "--calibration", pictures, "-o", file)
+    file, folder = tmp_path / "binary.tflite", meadow[0].images[0].parent
+    arguments = ("convert", tmp_path / "binary.h5", "--int8", "--calibration", folder, "-o", file)
     done = cli(*arguments)
     assert done.exit_code == 0, done.stderr
     segmenter = Segmenter(file)
@@ -263,7 +263,7 @@ def test_a_network_of_one_channel_tells_two_classes_apart(
     assert segmenter.card is not None
     assert segmenter.card.agreement is not None
     assert segmenter.card.agreement > 0.99
-    found, truth = zip(*((segmenter.segment(picture), labels) for picture, labels in meadow[1]), strict=True)
+    found, truth = zip(*((segmenter.segment(taken), labels) for taken, labels in meadow[1]), strict=True)
     same = (np.stack(found) == (np.stack(truth) == 2))[np.stack(truth) != 255]
     assert same.mean() > 0.98
 

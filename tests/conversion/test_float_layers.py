@@ -29,7 +29,7 @@ SPEC = InputSpec(height=SIZE[0], width=SIZE[1])
 
 @pytest.fixture(scope="module")
 def files(meadow: tuple[Dataset, Dataset]) -> tuple[bytes, bytes, list[Uint8]]:
-    """The int8 and the float32 file of a network with every kind of layer that has weights, and its pictures."""
+    """The int8 and the float32 file of a network with every kind of layer that has weights, and its images."""
     keras.utils.set_random_seed(3)
     image = keras.Input((*SIZE, 3))
     x = first = L.Conv2D(8, 3, strides=2, padding="same", activation="relu")(image)
@@ -37,7 +37,7 @@ def files(meadow: tuple[Dataset, Dataset]) -> tuple[bytes, bytes, list[Uint8]]:
     x = L.Add()([first, L.Conv2D(8, 1)(x)])
     x = L.Conv2DTranspose(4, 3, strides=2, padding="same")(x)
     network = with_fixed_batch(keras.Model(image, L.Conv2D(3, 1)(x)), SPEC)
-    tensors = [picture for picture, _ in meadow[0]]
+    tensors = [taken for taken, _ in meadow[0]]
     span_input_range(tensors)
     int8, float32 = (run_converter(network, Recipe(name=name), SPEC, tensors) for name in ("int8_ptq", "float32"))
     return int8, float32, tensors
@@ -68,7 +68,7 @@ def test_all_layers_in_float_leave_only_the_roundings_in_between(files: Any) -> 
     content = kept_in_float(files[0], weights)
     assert error(content, files) < 0.7 * error(files[0], files)
     ops = [op.op for op in parse_graph(content).main.operators]
-    assert ops.count("DEQUANTIZE") == 2  # the picture, and the sum, which stays integer
+    assert ops.count("DEQUANTIZE") == 2  # the image, and the sum, which stays integer
     graph = parse_graph(content).main
     assert graph.tensors[graph.outputs[0]].dtype == "float32"
     assert not any(tensor.is_constant and tensor.dtype == "int8" for tensor in graph.tensors)
@@ -80,7 +80,7 @@ def test_layers_inside_keep_the_output_what_it_was(files: Any) -> None:
     graph = parse_graph(content).main
     assert graph.tensors[graph.outputs[0]].dtype == "int8"
     ops = [op.op for op in graph.operators]
-    assert (ops.count("DEQUANTIZE"), ops.count("QUANTIZE")) == (1, 2)  # the picture's bytes are the other
+    assert (ops.count("DEQUANTIZE"), ops.count("QUANTIZE")) == (1, 2)  # the image's bytes are the other
     assert error(content, files) < error(files[0], files)
 
 

@@ -20,7 +20,7 @@ Meadow = tuple[Dataset, Dataset]
 
 
 @pytest.fixture
-def pictures(meadow: Meadow) -> list[Any]:
+def images(meadow: Meadow) -> list[Any]:
     return [image for image, _ in meadow[0]]
 
 
@@ -64,11 +64,11 @@ def test_a_network_that_normalises_its_input_is_recognised(case: str) -> None:
     assert (found and (found.mean, found.std)) == wanted
 
 
-def test_a_network_with_rescaling_inside_gets_the_pixels_as_they_are(pictures: list[Any], meadow: Meadow) -> None:
+def test_a_network_with_rescaling_inside_gets_the_pixels_as_they_are(images: list[Any], meadow: Meadow) -> None:
     """Pixels that were normalised before left it blind: it agreed with itself on 0.2 % or, worse, on everything."""
     lines: list[str] = []
     network = colour_network(Rescaling(1 / 127.5, offset=-1))
-    done = edgeseg.convert(network, calibration=pictures, notify=lines.append)
+    done = edgeseg.convert(network, calibration=images, notify=lines.append)
     assert (done.card.input.mean, done.card.input.std) == (0, 1)
     assert done.agreement > 0.98
     assert done.warnings == ()
@@ -77,10 +77,10 @@ def test_a_network_with_rescaling_inside_gets_the_pixels_as_they_are(pictures: l
     assert accuracy(done.content, meadow[1]) > 0.97
 
 
-def test_flags_against_what_the_network_tells_are_told(pictures: list[Any]) -> None:
+def test_flags_against_what_the_network_tells_are_told(images: list[Any]) -> None:
     lines: list[str] = []
     network = colour_network(Rescaling(1 / 127.5, offset=-1))
-    done = edgeseg.convert(network, "float32", calibration=pictures, mean=127.5, std=127.5, notify=lines.append)
+    done = edgeseg.convert(network, "float32", calibration=images, mean=127.5, std=127.5, notify=lines.append)
     assert any("it is likely to want --mean 0 --std 1" in line for line in lines)
     assert done.card.input.mean == 127.5
 
@@ -98,27 +98,27 @@ def normalised_by_batch(mean: float, std: float) -> Any:
     return network
 
 
-def test_a_normalisation_that_the_batch_statistics_contradict_is_told(pictures: list[Any]) -> None:
+def test_a_normalisation_that_the_batch_statistics_contradict_is_told(images: list[Any]) -> None:
     """The file agrees with its network, and both are wrong: nothing but the statistics shows it."""
     network = normalised_by_batch(0, 255)
-    wrong = edgeseg.convert(network, "float32", calibration=pictures)
+    wrong = edgeseg.convert(network, "float32", calibration=images)
     assert wrong.agreement > 0.99
     assert "(pixel - 0) / 255 fits, give --mean 0 --std 255" in wrong.warnings[0]
-    right = edgeseg.convert(network, "float32", calibration=pictures, mean=0, std=255)
+    right = edgeseg.convert(network, "float32", calibration=images, mean=0, std=255)
     assert right.warnings == ()
 
 
-def test_a_blind_network_is_told(pictures: list[Any]) -> None:
-    done = edgeseg.convert(colour_network(mean=0, std=1), "float32", calibration=pictures)
-    assert "the Keras network is blind on these pictures: it gives class 'class_" in done.warnings[0]
+def test_a_blind_network_is_told(images: list[Any]) -> None:
+    done = edgeseg.convert(colour_network(mean=0, std=1), "float32", calibration=images)
+    assert "the Keras network is blind on these images: it gives class 'class_" in done.warnings[0]
     assert "--mean" in done.warnings[0]
 
 
-def test_values_that_are_no_numbers_are_refused(pictures: list[Any]) -> None:
+def test_values_that_are_no_numbers_are_refused(images: list[Any]) -> None:
     network = colour_network()
     network.get_layer("logits").set_weights([np.full((1, 1, 3, 3), np.nan), np.zeros(3)])
     with pytest.raises(ConversionError, match="values that are not finite"):
-        edgeseg.convert(network, "float32", calibration=pictures)
+        edgeseg.convert(network, "float32", calibration=images)
 
 
 def collapsing() -> Any:
@@ -139,7 +139,7 @@ def test_a_file_that_does_not_choose_as_its_network_is_not_written(
     assert refused.exit_code == 1
     last = refused.stderr.splitlines()[-1]
     assert "the int8_ptq file chooses as the Keras network on only " in last
-    assert "of 1 picture that neither calibration nor tuning saw (folder train), expected 98% or more" in last
+    assert "of 1 image that neither calibration nor tuning saw (folder train), expected 98% or more" in last
     assert not file.exists()
 
     forced = cli(*words, "--force", "--json")
@@ -149,9 +149,9 @@ def test_a_file_that_does_not_choose_as_its_network_is_not_written(
     assert file.exists()
 
 
-def test_synthetic_pictures_for_another_network_are_told() -> None:
+def test_synthetic_images_for_another_network_are_told() -> None:
     done = edgeseg.convert(colour_network(), "float32", calibration="synthetic:1")
-    assert "the pictures are synthetic, the network was trained on unknown pictures" in done.warnings[0]
+    assert "the images are synthetic, the network was trained on unknown images" in done.warnings[0]
     assert done.card.agreement_on is not None
     assert done.card.agreement_on.source == "synthetic:1"
 
@@ -159,20 +159,20 @@ def test_synthetic_pictures_for_another_network_are_told() -> None:
 # === Networks that take any size ===
 
 
-def test_a_network_of_any_size_takes_the_size_that_is_given(pictures: list[Any], meadow: Meadow) -> None:
+def test_a_network_of_any_size_takes_the_size_that_is_given(images: list[Any], meadow: Meadow) -> None:
     network = colour_network(shape=(None, None, 3))
-    with pytest.raises(UsageError, match="takes pictures of any size: choose one with --size"):
-        edgeseg.convert(network, calibration=pictures)
-    done = edgeseg.convert(network, calibration=pictures, size=(32, 48))
+    with pytest.raises(UsageError, match="takes images of any size: choose one with --size"):
+        edgeseg.convert(network, calibration=images)
+    done = edgeseg.convert(network, calibration=images, size=(32, 48))
     assert Segmenter(done.content).output_size == (32, 48)
     assert done.card.name == "colours_32x48"
     assert accuracy(done.content, meadow[1]) > 0.9
 
 
-def test_a_network_of_one_size_does_not_take_another(pictures: list[Any]) -> None:
+def test_a_network_of_one_size_does_not_take_another(images: list[Any]) -> None:
     dense = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Reshape((8, 8, 3))])
     with pytest.raises(ConversionError, match="does not take a 1x16x16x3 image"):
-        edgeseg.convert(dense, "float32", calibration=pictures, size=(16, 16))
+        edgeseg.convert(dense, "float32", calibration=images, size=(16, 16))
 
 
 def test_what_is_no_segmentation_network_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The gate: a file that loses a class or a corner of the picture is not written, however much it keeps elsewhere."""
+"""The gate: a file that loses a class or a corner of the image is not written, however much it keeps elsewhere."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from edgeseg.conversion.gate import broken
 from edgeseg.errors import ConversionError
 
 
-def pictures_of_small_roofs() -> list[Uint8]:
+def images_of_small_roofs() -> list[Uint8]:
     """Meadows beside water, each with a roof on one pixel in a hundred."""
-    pictures = []
+    images = []
     for index in range(8):
         labels = np.zeros((64, 96), np.uint8)
         labels[:, 70:] = 1
         labels[20 + index : 28 + index, 40 - index : 48 - index] = 2
-        pictures.append(MEADOW_RGB[labels][..., ::-1].astype(np.uint8))
-    return pictures
+        images.append(MEADOW_RGB[labels][..., ::-1].astype(np.uint8))
+    return images
 
 
 def network_whose_roofs_differ_from_grass_by_less_than_a_step() -> Any:
@@ -35,10 +35,10 @@ def network_whose_roofs_differ_from_grass_by_less_than_a_step() -> Any:
 
 
 def test_a_lost_class_is_refused_although_nearly_all_pixels_agree() -> None:
-    network, pictures = network_whose_roofs_differ_from_grass_by_less_than_a_step(), pictures_of_small_roofs()
+    network, images = network_whose_roofs_differ_from_grass_by_less_than_a_step(), images_of_small_roofs()
     with pytest.raises(ConversionError, match=r"but on only 0.00% of class .roof., expected 75% or more"):
-        edgeseg.convert(network, calibration=pictures, labels=LABELS)
-    forced = edgeseg.convert(network, calibration=pictures, labels=LABELS, force=True)
+        edgeseg.convert(network, calibration=images, labels=LABELS)
+    forced = edgeseg.convert(network, calibration=images, labels=LABELS, force=True)
     assert forced.agreement > 0.98
     assert dict(forced.agreements.by_class)["roof"] == 0
     assert dict(forced.agreements.class_shares)["roof"] == pytest.approx(64 / (64 * 96))
@@ -55,4 +55,4 @@ def test_what_is_broken_is_named() -> None:
     assert broken(agreements(roof=0.9, corner=0.97)) == ""
     assert broken(agreements(roof=0.5)) == "on only 50.00% of class 'roof', expected 75% or more"
     assert broken(agreements(roof=0.0, share=0.0005)) == ""  # a few pixels tell nothing
-    assert broken(agreements(corner=0.9)) == "on only 90.00% of the pictures' top left quarter, expected 95% or more"
+    assert broken(agreements(corner=0.9)) == "on only 90.00% of the images' top left quarter, expected 95% or more"

@@ -16,8 +16,8 @@ from edgeseg.architectures.network import NetworkSpec
 from edgeseg.architectures.registry import build_network
 from edgeseg.card import InputSpec, ModelCard, Recipe
 from edgeseg.card_file import read_model
+from edgeseg.conversion.images import divide_arrays
 from edgeseg.conversion.network import convert_network
-from edgeseg.conversion.pictures import divide_arrays
 from edgeseg.data.dataset import Dataset
 from edgeseg.image import normalise, read_image, write_image
 from edgeseg.keras_model import KerasSegmenter
@@ -35,7 +35,7 @@ KINDS = {"caffe": CAFFE, "torch": TORCH, "grey": GREY, "five": FIVE}
 
 
 def seen_by(kind: str, image: np.ndarray) -> np.ndarray:
-    """What the network was trained on, written out by hand: an array of the picture's size, before normalisation."""
+    """What the network was trained on, written out by hand: an array of the image's size, before normalisation."""
     if kind == "torch":
         return image[:, :, ::-1]
     if kind == "grey":
@@ -43,8 +43,8 @@ def seen_by(kind: str, image: np.ndarray) -> np.ndarray:
     return image
 
 
-def pictures(kind: str, images: Dataset) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns a data set's pictures and label maps; with two more channels for the network of five."""
+def some_images(kind: str, images: Dataset) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns a data set's images and label maps; with two more channels for the network of five."""
     if kind != "five":
         return list(images)
     return [(np.dstack([image, 255 - image[:, :, :2]]), truth) for image, truth in images]
@@ -59,7 +59,7 @@ def plain_network(kind: str, meadow: Meadow) -> Any:
     x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.8)(x))
     network = keras.Model(image, keras.layers.Conv2D(3, 1)(x))
     network.compile(keras.optimizers.Adam(0.02), keras.losses.SparseCategoricalCrossentropy(True, ignore_class=255))
-    images, truths = zip(*pictures(kind, meadow[0]), strict=True)
+    images, truths = zip(*some_images(kind, meadow[0]), strict=True)
     inputs = np.stack([(seen_by(kind, i).astype(np.float32) - mean) / std for i in images]).astype(np.float32)
     network.fit(inputs, np.stack(truths).astype(np.int32), batch_size=4, epochs=25, verbose=0)
     return network
@@ -85,7 +85,7 @@ def by_hand(kind: str, network: Any, image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("recipe", "least"), [("float32", 0.9995), ("int8_ptq", 0.99)])
 def test_a_file_gives_what_keras_gives(plain, recipe: str, least: float, meadow: Meadow) -> None:
     kind, network = plain
-    shown = [image for image, _ in pictures(kind, meadow[0])]
+    shown = [image for image, _ in some_images(kind, meadow[0])]
     done = convert_network(network, card_for(kind), Recipe(name=recipe), divide_arrays(shown, "meadow"))
     content, card = done.content, done.card
 
@@ -94,7 +94,7 @@ def test_a_file_gives_what_keras_gives(plain, recipe: str, least: float, meadow:
     segmenter, reference = Segmenter(content), KerasSegmenter(network, card.input)
     assert segmenter.card == card
     assert card.format == 2
-    for image, truth in pictures(kind, meadow[1]):
+    for image, truth in some_images(kind, meadow[1]):
         expected = by_hand(kind, network, image)
         assert (expected == truth)[4:].mean() > 0.9, "the network has learnt something"
         assert (reference.segment(image) == expected).mean() > 0.9995
@@ -117,7 +117,7 @@ def test_a_network_without_a_card_is_described_by_options(meadow: Meadow, meadow
     assert (Segmenter(tmp_path / "theirs.tflite").segment(image) == by_hand("caffe", network, image)).mean() >= 0.99
 
 
-def test_a_grey_network_trains_converts_and_runs_on_grey_and_coloured_pictures(
+def test_a_grey_network_trains_converts_and_runs_on_grey_and_coloured_images(
     meadow: Meadow, meadow_folder: Path, tiny_backbone: str, tmp_path: Path, cli
 ) -> None:
     trained = cli(
@@ -159,10 +159,10 @@ def test_every_edge_backbone_takes_one_channel(backbone: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_sees_the_channels_that_the_device_sees(kind: str, meadow: Meadow) -> None:
-    """Without any variation, an augmented picture is the fitted one, and what lies beside it normalises to zero."""
+    """Without any variation, an augmented image is the fitted one, and what lies beside it normalises to zero."""
     spec = InputSpec(height=SIZE[0], width=SIZE[1], **KINDS[kind])
     still = Augmentation(scale=(1.0, 1.0), mirror=False, contrast=0.0, brightness=0.0, saturation=0.0, gamma=1.0)
-    image, truth = pictures(kind, meadow[0])[0]
+    image, truth = some_images(kind, meadow[0])[0]
     pixels, _ = augment(image, truth, spec, SIZE, still, np.random.default_rng(0))
     assert np.abs(pixels.astype(int) - seen_by(kind, image)).max() <= 1
     wider, labels = augment(image, truth, spec, (80, 120), still, np.random.default_rng(0))
@@ -170,7 +170,7 @@ def test_training_sees_the_channels_that_the_device_sees(kind: str, meadow: Mead
     assert np.abs(beside).min() < 0.6 / min(spec.stds)
 
 
-def test_a_colour_stem_answers_grey_pictures_as_before() -> None:
+def test_a_colour_stem_answers_grey_images_as_before() -> None:
     kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
     grey = np.random.default_rng(1).random((3, 3), np.float32)
     coloured = np.tensordot(grey[:, :, None].repeat(3, 2), kernel, 3)

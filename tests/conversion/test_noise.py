@@ -22,7 +22,7 @@ Files = tuple[bytes, bytes]
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[Uint8]:
+def images() -> list[Uint8]:
     rng = np.random.default_rng(0)
     made = [rng.integers(0, 256, (16, 24, 3), np.uint8) for _ in range(4)]
     made[0][0, 0], made[0][0, -1] = 0, 255
@@ -30,11 +30,11 @@ def pictures() -> list[Uint8]:
 
 
 @pytest.fixture(scope="module")
-def convert(pictures: list[Uint8]) -> Callable[..., Files]:
+def convert(images: list[Uint8]) -> Callable[..., Files]:
     """Makes the int8 and the float32 file of three convolutions, the second's kernel changed."""
     from edgeseg.conversion.converter import run_converter
 
-    def made(change: Callable[[Any], None] = lambda kernel: None, calibrated: Sequence[Uint8] = pictures) -> Files:
+    def made(change: Callable[[Any], None] = lambda kernel: None, calibrated: Sequence[Uint8] = images) -> Files:
         tf_keras.utils.set_random_seed(0)
         layers = tf_keras.layers
         image = tf_keras.Input((16, 24, 3), batch_size=1)
@@ -50,8 +50,8 @@ def convert(pictures: list[Uint8]) -> Callable[..., Files]:
     return made
 
 
-def test_a_good_network_adds_little_noise_anywhere(convert, pictures) -> None:
-    layers = layer_noise(*convert(), pictures, SPEC)
+def test_a_good_network_adds_little_noise_anywhere(convert, images) -> None:
+    layers = layer_noise(*convert(), images, SPEC)
     assert [layer.name for layer in layers] == ["first", "second", "logits"]
     assert [layer.is_logits for layer in layers] == [False, False, True]
     for layer in layers:
@@ -69,48 +69,48 @@ def test_noise_is_told_in_decibels_by_hand() -> None:
     assert layer.own_db == pytest.approx(20 - 10 * np.log10(2))  # twice a hundredth of the power
 
 
-def test_one_wild_weight_spoils_its_channel_and_is_told(convert, pictures) -> None:
+def test_one_wild_weight_spoils_its_channel_and_is_told(convert, images) -> None:
     def change(kernel: Any) -> None:
         kernel[0, 0, 0, 5] = 60.0  # of a channel whose others are a hundred times smaller
         kernel[:, :, 1:, 5] *= 0.5
 
-    good, bad = (layer_noise(*files, pictures, SPEC) for files in (convert(), convert(change)))
+    good, bad = (layer_noise(*files, images, SPEC) for files in (convert(), convert(change)))
     # the large weight itself is exact: its power hides the others' error in the decibels of the whole
     assert bad[1].arriving_db < good[1].arriving_db
 
 
-def test_a_dead_channel_is_counted(convert, pictures) -> None:
+def test_a_dead_channel_is_counted(convert, images) -> None:
     def change(kernel: Any) -> None:
         kernel[:, :, :, :3] = 0
 
-    _, second, _ = layer_noise(*convert(change), pictures, SPEC)
+    _, second, _ = layer_noise(*convert(change), images, SPEC)
     assert second.dead == 3
     assert "3 of 8 channels never change" in second.advice
     assert second.worst_channel_db > 30  # a channel that does nothing is not the worst
 
 
-def test_ranges_from_dim_pictures_cut_off_what_bright_ones_need(convert, pictures) -> None:
-    dim = [(picture // 16 + 120).astype(np.uint8) for picture in pictures]
+def test_ranges_from_dim_images_cut_off_what_bright_ones_need(convert, images) -> None:
+    dim = [(image // 16 + 120).astype(np.uint8) for image in images]
     dim[0][0, 0], dim[0][0, -1] = 0, 255
-    layers = layer_noise(*convert(calibrated=dim), pictures, SPEC)
+    layers = layer_noise(*convert(calibrated=dim), images, SPEC)
     worst = worst_first(layers[:2])[0]
     assert worst.saturated > 0.01
     assert worst.output_db < 20
-    assert "cuts values off: calibrate on more pictures" in worst.advice
+    assert "cuts values off: calibrate on more images" in worst.advice
 
 
-def test_files_of_two_networks_are_refused(convert, pictures) -> None:
+def test_files_of_two_networks_are_refused(convert, images) -> None:
     integers, _ = convert()
     _, other = convert(lambda kernel: np.negative(kernel, out=kernel))
     with pytest.raises(ConversionError, match="name the network it was converted from"):
-        layer_noise(integers, other, pictures, SPEC)
+        layer_noise(integers, other, images, SPEC)
 
 
-def test_weights_that_are_exact_have_no_noise(convert, pictures) -> None:
+def test_weights_that_are_exact_have_no_noise(convert, images) -> None:
     def change(kernel: Any) -> None:
         kernel[:] = np.sign(kernel)
 
-    _, second, _ = layer_noise(*convert(change), pictures, SPEC)
+    _, second, _ = layer_noise(*convert(change), images, SPEC)
     assert second.weights_db > 80
     assert second.weights_db <= MOST
 

@@ -58,8 +58,8 @@ def test_another_row_is_another_recipe(meadow: tuple[Dataset, Dataset], monkeypa
     )  # fmt: skip
     monkeypatch.setitem(RECIPES, plain.name, plain)
     lines: list[str] = []
-    pictures = [image for image, _ in meadow[0]]
-    done = edgeseg.convert(colour_network(), "int8_plain", calibration=pictures, notify=lines.append)
+    images = [image for image, _ in meadow[0]]
+    done = edgeseg.convert(colour_network(), "int8_plain", calibration=images, notify=lines.append)
     assert not any("tun" in line for line in lines)
     assert done.agreement > 0.95
     card = detach(done.content)
@@ -79,14 +79,14 @@ def test_a_recipe_that_needs_training_is_not_replaced_by_another(tmp_path: Path)
 
 
 def test_the_card_tells_what_made_the_file(meadow: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    pictures = [image for image, _ in meadow[0]]
-    done = edgeseg.convert(colour_network(), "float16", calibration=pictures, out=tmp_path)
+    images = [image for image, _ in meadow[0]]
+    done = edgeseg.convert(colour_network(), "float16", calibration=images, out=tmp_path)
     assert dict(done.card.tools).keys() >= {"tensorflow", "keras", "tf_keras"}
     assert done.card.recipe.name == "float16"
     assert done.file == tmp_path / artifact_name("colours_64x96", "float16")
     assert done.file.read_bytes() == done.content
     assert done.card.agreement_on is not None
-    assert (done.card.agreement_on.source, done.card.agreement_on.count) == ("pictures given", 1)
+    assert (done.card.agreement_on.source, done.card.agreement_on.count) == ("images given", 1)
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "network"])

@@ -49,7 +49,7 @@ def files(small_card: ModelCard) -> tuple[bytes, bytes, list[Uint8], ModelCard]:
             gamma, beta, mean, variance = layer.get_weights()
             layer.set_weights([gamma, rng.normal(0, 0.3, beta.shape), mean, variance * rng.uniform(0.3, 2, mean.shape)])
     coarse = rng.integers(0, 256, (6, 8, 12, 3), np.uint8)
-    tensors = [fit(picture, card.input) for picture in coarse]
+    tensors = [fit(image, card.input) for image in coarse]
     span_input_range(tensors)
     integer = run_converter(network, Recipe(name="int8_ptq"), card.input, tensors)
     return integer, run_converter(network, Recipe(name="float32"), card.input, []), tensors, card

@@ -1,4 +1,4 @@
-"""Calibration sets: manifests that pin their pictures, folders, globs, and the synthetic one."""
+"""Calibration sets: manifests that pin their images, folders, globs, and the synthetic one."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from edgeseg.synth import aerial
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     folder = tmp_path / "yard"
     for name, shade in (("b.png", 20), ("a.png", 10), ("c.jpg", 30)):
         write_image(folder / name, np.full((4, 6, 3), shade, np.uint8))
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     return folder
 
 
 @pytest.fixture
-def manifest(tmp_path: Path, pictures: Path) -> Path:
+def manifest(tmp_path: Path, images: Path) -> Path:
     path = tmp_path / "yard.json"
-    path.write_text(json.dumps(files_manifest("yard", pictures, [pictures / "a.png", pictures / "b.png"], "CC0")))
+    path.write_text(json.dumps(files_manifest("yard", images, [images / "a.png", images / "b.png"], "CC0")))
     return path
 
 
@@ -43,27 +43,27 @@ def shades(pinned: CalibrationSet) -> list[int]:
     return [int(image[0, 0, 0]) for image in pinned]
 
 
-def test_a_folder_in_order_of_names(pictures: Path) -> None:
-    pinned = open_calibration(str(pictures))
+def test_a_folder_in_order_of_names(images: Path) -> None:
+    pinned = open_calibration(str(images))
     assert shades(pinned) == [10, 20, 30]
     assert (pinned.count, pinned.record_source) == (3, "folder yard")
 
 
-def test_a_glob_and_a_single_picture(pictures: Path) -> None:
-    assert shades(open_calibration(str(pictures / "*.png"))) == [10, 20]
-    assert shades(open_calibration(str(pictures / "c.jpg"))) == [30]
+def test_a_glob_and_a_single_image(images: Path) -> None:
+    assert shades(open_calibration(str(images / "*.png"))) == [10, 20]
+    assert shades(open_calibration(str(images / "c.jpg"))) == [30]
 
 
 @pytest.mark.parametrize("source", ["empty", "empty/*.png", "synthetic:0"])
-def test_no_pictures_is_an_error(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_images_is_an_error(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="has no images"):
         open_calibration(source)
 
 
-def test_a_manifest_of_files(manifest: Path, pictures: Path) -> None:
-    pinned = open_calibration(str(manifest), data=pictures)
+def test_a_manifest_of_files(manifest: Path, images: Path) -> None:
+    pinned = open_calibration(str(manifest), data=images)
     assert shades(pinned) == [10, 20]
     assert (pinned.record_source, pinned.licence) == ("yard", "CC0")
 
@@ -73,28 +73,28 @@ def test_a_manifest_of_files_needs_their_folder(manifest: Path) -> None:
         open_calibration(str(manifest))
 
 
-def test_a_changed_picture_is_noticed(manifest: Path, pictures: Path) -> None:
-    write_image(pictures / "b.png", np.full((4, 6, 3), 21, np.uint8))
-    with pytest.raises(DataError, match=r"b\.png is not the picture"):
-        list(open_calibration(str(manifest), data=pictures))
+def test_a_changed_image_is_noticed(manifest: Path, images: Path) -> None:
+    write_image(images / "b.png", np.full((4, 6, 3), 21, np.uint8))
+    with pytest.raises(DataError, match=r"b\.png is not the image"):
+        list(open_calibration(str(manifest), data=images))
 
 
-def test_a_missing_picture_is_named(manifest: Path, pictures: Path) -> None:
-    (pictures / "b.png").unlink()
+def test_a_missing_image_is_named(manifest: Path, images: Path) -> None:
+    (images / "b.png").unlink()
     with pytest.raises(DataError, match=r"needs .*b\.png, which is not there"):
-        open_calibration(str(manifest), data=pictures)
+        open_calibration(str(manifest), data=images)
 
 
-def test_an_edited_manifest_is_noticed(manifest: Path, pictures: Path) -> None:
+def test_an_edited_manifest_is_noticed(manifest: Path, images: Path) -> None:
     value = json.loads(manifest.read_text())
     value["files"]["c.jpg"] = "0" * 64
     manifest.write_text(json.dumps(value))
     with pytest.raises(DataError, match="was edited"):
-        open_calibration(str(manifest), data=pictures)
+        open_calibration(str(manifest), data=images)
     del value["digest"]  # a manifest written by hand has none
     del value["files"]["c.jpg"]
     manifest.write_text(json.dumps(value))
-    assert open_calibration(str(manifest), data=pictures).count == 2
+    assert open_calibration(str(manifest), data=images).count == 2
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_wrong_manifests_are_explained(value: object, complaint: str, tmp_path: 
     assert len(str(caught.value)) < 400
 
 
-def test_synthetic_pictures_are_the_train_split() -> None:
+def test_synthetic_images_are_the_train_split() -> None:
     pinned = open_calibration("synthetic:3", size=(32, 48))
     images = list(pinned)
     assert (pinned.count, pinned.record_source, len(images)) == (3, "synthetic:3", 3)
@@ -138,7 +138,7 @@ def test_a_synthetic_manifest_pins_the_renderer(tmp_path: Path) -> None:
     assert len(list(open_calibration(str(path)))) == 2
     value["levels"][1] += 2 * calibration.LEVEL_TOLERANCE
     path.write_text(json.dumps({**value, "digest": manifest_digest(value)}))
-    with pytest.raises(DataError, match=r"picture 1 of calibration set tiny has mean .* another renderer"):
+    with pytest.raises(DataError, match=r"image 1 of calibration set tiny has mean .* another renderer"):
         list(open_calibration(str(path)))
 
 
@@ -163,7 +163,7 @@ def test_names_and_unknown_ones(tmp_path: Path) -> None:
         open_calibration(str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="no such file"):
         open_calibration(str(tmp_path / "nowhere.json"))
-    with pytest.raises(DataError, match="expected a number of pictures"):
+    with pytest.raises(DataError, match="expected a number of images"):
         open_calibration("synthetic:many")
 
 

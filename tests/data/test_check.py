@@ -19,18 +19,18 @@ from edgeseg.data.layouts import open_dataset
 from edgeseg.image import read_image, read_label_map, write_image
 
 
-def picture(seed: int) -> Uint8:
+def image(seed: int) -> Uint8:
     grid = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return cv2.resize(grid, (64, 48), interpolation=cv2.INTER_CUBIC)
 
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Path:
-    """A sound set: 12 pictures to learn from, 4 to judge by, three classes in each."""
+    """A sound set: 12 images to learn from, 4 to judge by, three classes in each."""
     for number in range(16):
         split = "train" if number < 12 else "val"
         label_map = np.arange(48 * 64).reshape(48, 64) % 3
-        write_image(tmp_path / f"images/{split}/{number}.png", picture(number))
+        write_image(tmp_path / f"images/{split}/{number}.png", image(number))
         put_png(tmp_path / f"labels/{split}/{number}.png", label_map.astype(np.uint8))
     put_json(tmp_path / "labels.json", {"names": ["ground", "roof", "road"]})
     return tmp_path
@@ -68,7 +68,7 @@ def copy(root: Path, to: str, bright: int = 0) -> None:
 
 
 def enlarge(root: Path) -> None:
-    write_image(root / "images/train/1.png", cv2.resize(picture(1), (256, 192)))
+    write_image(root / "images/train/1.png", cv2.resize(image(1), (256, 192)))
     put_png(root / "labels/train/1.png", (np.arange(192 * 256).reshape(192, 256) % 3).astype(np.uint8))
 
 
@@ -88,26 +88,26 @@ def keep_few(root: Path) -> None:
 VOID = np.full((48, 64), 255, np.uint8)
 FLAT = np.full((48, 64, 3), 90, np.uint8)
 FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "an unreadable picture": (lambda r: (r / "images/val/12.png").write_text("x"), "12.png is not an image"),
+    "an unreadable image": (lambda r: (r / "images/val/12.png").write_text("x"), "12.png is not an image"),
     "an unreadable label map": (lambda r: (r / "labels/val/12.png").write_text("x"), "12.png is not a label map"),
     "no label map": (lambda r: (r / "labels/val/12.png").unlink(), "12.png has no label map"),
-    "no picture": (lambda r: (r / "images/val/12.png").unlink(), "1 label maps belong to no picture, such as"),
+    "no image": (lambda r: (r / "images/val/12.png").unlink(), "1 label maps belong to no image, such as"),
     "another size": (
-        lambda r: write_image(r / "images/val/12.png", picture(12)[:40]),
+        lambda r: write_image(r / "images/val/12.png", image(12)[:40]),
         "expected the same height",
     ),
     "an unknown id": (put_id, "13.png holds id 7: expected 0-2"),
     "a class without pixels": (drop_class, "the train split of folder has no pixel of road"),
     "a rare class": (make_rare, "road: below 0.01 % of the training pixels"),
     "much ignored": (ignore_much, "the val split of folder ignores 83 % of its pixels"),
-    "a picture all ignored": (lambda r: put_png(r / "labels/val/14.png", VOID), "labels no pixel"),
-    "a picture in train and val": (lambda r: copy(r, "val/13"), "1 pictures of val are in train, too"),
-    "a picture nearly in train": (lambda r: copy(r, "val/13", 9), "1 pictures of val look nearly like one of train"),
-    "a picture twice": (lambda r: copy(r, "train/6"), "1 pictures are in the train split more than once"),
-    "an odd size": (enlarge, "1 pictures are far from the usual size, such as"),
+    "an image all ignored": (lambda r: put_png(r / "labels/val/14.png", VOID), "labels no pixel"),
+    "an image in train and val": (lambda r: copy(r, "val/13"), "1 images of val are in train, too"),
+    "an image nearly in train": (lambda r: copy(r, "val/13", 9), "1 images of val look nearly like one of train"),
+    "an image twice": (lambda r: copy(r, "train/6"), "1 images are in the train split more than once"),
+    "an odd size": (enlarge, "1 images are far from the usual size, such as"),
     "one colour": (lambda r: write_image(r / "images/val/13.png", FLAT), "shows one colour only"),
     "no val": (remove_val, "there is no split val"),
-    "few pictures": (keep_few, "the train split has 5 pictures"),
+    "few images": (keep_few, "the train split has 5 images"),
 }
 
 
@@ -129,10 +129,10 @@ def test_a_sound_set_is_described(cli: Any, yard: Path) -> None:
     assert found["classes"]["roof"]["val"] == {"pixels": 4 * 1024, "pictures": 4}
     assert found["sizes"] == {"48x64": 16}
     assert found["suggestions"] == [
-        "--size 64x64: the usual picture of 48x64, in steps of 32",
-        "--init-from aerial: 12 pictures are few to learn all from",
+        "--size 64x64: the usual image of 48x64, in steps of 32",
+        "--init-from aerial: 12 images are few to learn all from",
     ]
-    pixels = np.concatenate([picture(n).reshape(-1, 3) for n in range(12)])[:, ::-1]
+    pixels = np.concatenate([image(n).reshape(-1, 3) for n in range(12)])[:, ::-1]
     assert found["mean"] == pytest.approx(pixels.mean(0), abs=0.01)
     assert found["std"] == pytest.approx(pixels.std(0), abs=0.01)
     assert "nothing is wrong" in done.stderr
@@ -146,19 +146,19 @@ def test_it_is_quiet_on_camvid(test_data: Path) -> None:
     assert found.suggestions[0].startswith("--size 352x480")
 
 
-def test_training_tells_of_pictures_that_val_shares_with_it(yard: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from edgeseg.training.pictures import read_checked
+def test_training_tells_of_images_that_val_shares_with_it(yard: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from edgeseg.training.images import read_checked
 
     copy_file(yard / "images/train/5.png", yard / "images/val/13.png")
     read_checked(open_dataset(yard, "train"), open_dataset(yard, "val"))
-    assert "1 pictures of val are in train, too, such as" in caplog.text
+    assert "1 images of val are in train, too, such as" in caplog.text
     caplog.clear()
     read_checked(open_dataset(yard, "train"), open_dataset(yard, "train"))
     assert caplog.text == ""
 
 
 def test_labels_unlike_all_others_come_first_on_the_page(yard: Path, tmp_path: Path, cli: Any) -> None:
-    """One label map is all roof, where every other picture has a third of it."""
+    """One label map is all roof, where every other image has a third of it."""
     put_png(yard / "labels/train/7.png", np.ones((48, 64), np.uint8))
     first = check_set(yard).unusual[0]
     assert (Path(first.image).name, first.split, first.most) == ("7.png", "train", "roof")

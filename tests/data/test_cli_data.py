@@ -62,7 +62,7 @@ def test_several_processes_write_the_same(small: Path, tmp_path: Path) -> None:
         assert (other / name).read_bytes() == (small / name).read_bytes()
 
 
-def test_an_interrupted_run_leaves_whole_pictures(tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_whole_images(tmp_path: Path) -> None:
     out = tmp_path / "aerial"
 
     def stop(done: int, _total: int) -> None:
@@ -114,7 +114,7 @@ def test_wrong_words(tmp_path: Path, cli: Any) -> None:
     assert "cannot write" in cli("data", "synth", tmp_path / "file", "--count", 1).error
 
 
-def test_manifest_of_ones_own_pictures(tmp_path: Path, cli: Any) -> None:
+def test_manifest_of_ones_own_images(tmp_path: Path, cli: Any) -> None:
     for index in range(5):
         write_image(tmp_path / "photos" / f"{index}.png", np.full((2, 2, 3), index, np.uint8))
     out = tmp_path / "yard.json"
@@ -128,13 +128,13 @@ def test_manifest_of_ones_own_pictures(tmp_path: Path, cli: Any) -> None:
     assert "ends in .json" in cli("data", "manifest", tmp_path / "yard", "--data", tmp_path / "photos").error
 
 
-def test_manifest_of_synthetic_pictures(tmp_path: Path, cli: Any) -> None:
+def test_manifest_of_synthetic_images(tmp_path: Path, cli: Any) -> None:
     out = tmp_path / "tiny.json"
     assert cli("data", "manifest", out, "--count", 2, "--size", "32x32").exit_code == 0
     assert len(json.loads(out.read_text())["levels"]) == 2
 
 
-def test_labels_are_laid_over_their_pictures(cli: Any, tiny_dataset: Path, tmp_path: Path) -> None:
+def test_labels_are_laid_over_their_images(cli: Any, tiny_dataset: Path, tmp_path: Path) -> None:
     words = ("data", "view", tiny_dataset, "--split", "val", "-o")
     done = cli(*words, tmp_path / "look", "--opacity", 1, "--limit", 2, "--json")
     assert done.exit_code == 0, done.stderr

@@ -13,25 +13,25 @@ from exporters import put_json, put_png
 
 from edgeseg.arrays import Uint8
 from edgeseg.data.importing.classes import make_classes, read_class_map
-from edgeseg.data.importing.records import Picture, Source, Tally, painter
+from edgeseg.data.importing.records import Sample, Source, Tally, painter
 from edgeseg.data.importing.run import import_set
 from edgeseg.data.importing.shapes import box, ellipse, polygon
 from edgeseg.data.importing.splits import SplitOptions, choose_splits, parse_shares
 from edgeseg.data.layouts import open_dataset
-from edgeseg.data.similar import picture_hash, scenes
+from edgeseg.data.similar import image_hash, scenes
 from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.image import write_image
 
 
 def noise(seed: int, height: int = 40, width: int = 60) -> Uint8:
-    """A smooth random picture: two seeds look nothing alike."""
+    """A smooth random image: two seeds look nothing alike."""
     grid = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def source(*names: str, sparse: bool = True, **colours: tuple[int, int, int]) -> Source:
-    picture = Picture(image=Path("a.jpg"), draw=painter([]))
-    return Source(names=names, pictures=(picture,), tally=Tally(), sparse=sparse, colours=colours)
+    sample = Sample(image=Path("a.jpg"), draw=painter([]))
+    return Source(names=names, samples=(sample,), tally=Tally(), sparse=sparse, colours=colours)
 
 
 # === Shapes ===
@@ -120,10 +120,10 @@ def test_wrong_maps_are_explained(tmp_path: Path) -> None:
 
 
 def test_frames_of_one_scene_stay_together() -> None:
-    hashes = [picture_hash(noise(seed)) for seed in (1, 2, 3, 4, 5)]
+    hashes = [image_hash(noise(seed)) for seed in (1, 2, 3, 4, 5)]
     near = noise(1).copy()
     near[:4] //= 2
-    found = scenes(np.stack([*hashes, picture_hash(near)]))
+    found = scenes(np.stack([*hashes, image_hash(near)]))
     assert found[5] == found[0]
     assert len(set(found)) == 5
     chosen = choose_splits(["x"] * 6, [""] * 6, found, SplitOptions(shares=(("train", 0.5), ("val", 0.5))))
@@ -139,7 +139,7 @@ def test_splits_by_names_by_seed_and_as_they_were() -> None:
     many = {tuple(choose_splits(["x"] * 20, [""] * 20, range(20), SplitOptions(seed=seed))) for seed in (1, 1, 2)}
     assert len(many) == 2
     assert all(split.count("val") == 4 for split in many)
-    with pytest.raises(DataError, match="3 pictures show 1 scene, too few to part into train, val: --at-random"):
+    with pytest.raises(DataError, match="3 images show 1 scene, too few to part into train, val: --at-random"):
         choose_splits(names, [""] * 3, [0] * 3, SplitOptions())
     with pytest.raises(UsageError, match="sum to"):
         SplitOptions(shares=parse_shares("train=0.8,val=0.3"))
@@ -169,9 +169,9 @@ def test_a_target_that_holds_something_stays_and_a_failed_import_leaves_nothing(
     with pytest.raises(OutputError, match="it holds something already"):
         import_set(tmp_path, tmp_path / "full")
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/a.jpg").write_text("no picture")
+    (tmp_path / "in/a.jpg").write_text("no image")
     put_png(tmp_path / "in/a_mask.png", np.zeros((4, 4), np.uint8))
-    with pytest.raises(DataError, match=r"none of 1 pictures can be used: .*not an image"):
+    with pytest.raises(DataError, match=r"none of 1 images can be used: .*not an image"):
         import_set(tmp_path / "in", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "in"]
 
@@ -186,8 +186,8 @@ def test_the_command_tells_what_it_read_and_left_out(cli: Any, tmp_path: Path) -
     found = done.json
     assert (found["format"], found["read"], found["splits"]) == ("masks", 5, {"train": 4, "val": 1})
     assert found["classes"]["foreground"] == {"pixels": 4800, "pictures": 2}
-    assert [(d["what"], d["example"]) for d in found["dropped"]] == [("picture", "alone.jpg")]
-    assert "left out: 1 x picture: no mask or picture has its name (such as alone.jpg)" in done.stderr
+    assert [(d["what"], d["example"]) for d in found["dropped"]] == [("image", "alone.jpg")]
+    assert "left out: 1 x image: no mask or image has its name (such as alone.jpg)" in done.stderr
     manifest = json.loads((tmp_path / "out/import.json").read_text())
     assert [entry["split"] for entry in manifest["pictures"]].count("val") == 1
     wrong = cli("data", "import", tmp_path / "in", tmp_path / "out2", "--format", "cocoa")
@@ -197,7 +197,7 @@ def test_the_command_tells_what_it_read_and_left_out(cli: Any, tmp_path: Path) -
 # === In place ===
 
 
-def test_masks_beside_pictures_are_read_in_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_masks_beside_images_are_read_in_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ids = np.array([[0, 255], [255, 0]], np.uint8).repeat(8, 0).repeat(8, 1)
     for split in ("train", "val"):
         write_image(tmp_path / f"{split}/a.jpg", noise(1, 16, 16))

@@ -23,7 +23,7 @@ COLOURS = np.array([[10, 20, 30], [200, 0, 0], [0, 180, 90]], np.uint8)
 
 
 def painted(seed: int = 0) -> tuple[Uint8, Uint8]:
-    """A picture 48x64 and its ids: three classes in large pieces."""
+    """An image 48x64 and its ids: three classes in large pieces."""
     coarse = np.random.default_rng(seed).integers(0, 3, (3, 4)).astype(np.uint8)
     coarse.flat[:3] = 0, 1, 2
     ids = coarse.repeat(16, 0).repeat(16, 1)
@@ -32,7 +32,7 @@ def painted(seed: int = 0) -> tuple[Uint8, Uint8]:
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
-    """Five pictures and coloured masks."""
+    """Five images and coloured masks."""
     root = tmp_path / "export"
     for seed in range(5):
         image, ids = painted(seed)
@@ -64,7 +64,7 @@ def test_an_archive_is_read_as_its_folder(kind: str, export: Path, tmp_path: Pat
             tar.add(export, "inner")
     done = import_set(file, tmp_path / "out")
     import_set(export, tmp_path / "plain")
-    assert (done.format, done.pictures) == ("masks", 5)
+    assert (done.format, done.images) == ("masks", 5)
     for split, count in done.splits.items():
         assert len(open_dataset(tmp_path / "out", split)) == count
     for path in (tmp_path / "plain/labels").rglob("*.png"):
@@ -82,7 +82,7 @@ def test_nothing_leaves_an_archive(export: Path, tmp_path: Path) -> None:
         link = tarfile.TarInfo("inner/images/9.png")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
         tar.addfile(link)
-    assert import_set(tmp_path / "b.tar", tmp_path / "out2").pictures == 5
+    assert import_set(tmp_path / "b.tar", tmp_path / "out2").images == 5
 
 
 def test_a_damaged_archive_is_told_in_a_line(export: Path, tmp_path: Path, cli: Any) -> None:
@@ -111,7 +111,7 @@ def test_mixed_colours_at_edges_take_the_nearest_class(export: Path, tmp_path: P
     with pytest.raises(DataError, match="takes masks with soft edges"):
         list(open_dataset(export, "all"))
     done = import_set(export, tmp_path / "out")
-    assert done.pictures == 5
+    assert done.images == 5
     assert any("5 masks have unclear colours: such pixels took the nearest class" in line for line in done.warnings)
     for split in done.splits:
         dataset = open_dataset(tmp_path / "out", split)
@@ -147,7 +147,7 @@ def test_black_and_white_with_soft_edges_are_two_classes(tmp_path: Path) -> None
 
 def test_a_class_that_the_table_lacks_is_no_soft_edge(export: Path, tmp_path: Path) -> None:
     put_json(export / "labels.json", {"names": ["ground", "roof"], "colors": COLOURS[:2].tolist()})
-    with pytest.raises(DataError, match=r"none of 5 pictures can be used: its mask holds \[0, 180, 90\]"):
+    with pytest.raises(DataError, match=r"none of 5 images can be used: its mask holds \[0, 180, 90\]"):
         import_set(export, tmp_path / "out")
 
 
@@ -168,7 +168,7 @@ def test_tracks_of_a_video_are_drawn_frame_by_frame(tmp_path: Path) -> None:
         f'<track id="0" label="car">{track}</track><track id="1" label="tree">{still}</track></annotations>'
     )
     done = import_set(root, tmp_path / "out", format="cvat")
-    assert (done.format, done.pictures) == ("cvat", 3)
+    assert (done.format, done.images) == ("cvat", 3)
     assert done.classes["car"] == {"pixels": 2 * 16, "pictures": 2}
     assert done.classes["tree"] == {"pixels": 100, "pictures": 1}
     names = open_dataset(tmp_path / "out", "train").labels.names
@@ -177,7 +177,7 @@ def test_tracks_of_a_video_are_drawn_frame_by_frame(tmp_path: Path) -> None:
     assert (frames["frame_000002"] != names.index("car")).all()
 
 
-def test_a_video_without_its_pictures_says_so(tmp_path: Path) -> None:
+def test_a_video_without_its_images_says_so(tmp_path: Path) -> None:
     write_image(tmp_path / "video/images/other.png", painted()[0])
     (tmp_path / "video/annotations.xml").write_text(
         '<annotations><track label="car"><box frame="7" xtl="1" ytl="1" xbr="4" ybr="4"/></track></annotations>'

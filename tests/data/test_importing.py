@@ -21,7 +21,7 @@ SAME = 0.995
 
 @pytest.fixture(scope="module")
 def painted() -> Labelled:
-    """Painted pictures, mirrored and turned so that no two look alike, with a stripe that has no class."""
+    """Painted images, mirrored and turned so that no two look alike, with a stripe that has no class."""
     samples = []
     for index, (height, width) in enumerate([(48, 64), (96, 128), (72, 96)]):
         image, label_map = make_photo(height, width), make_photo_labels(height, width)
@@ -34,7 +34,7 @@ def painted() -> Labelled:
 
 @pytest.fixture(scope="module")
 def streets(test_data: Path) -> Labelled:
-    """Three pictures of CamVid's val split."""
+    """Three images of CamVid's val split."""
     dataset = open_dataset(test_data / "camvid", "val")
     samples = tuple(
         Sample(name=dataset.images[index].stem, image=image, label_map=label_map)
@@ -62,13 +62,13 @@ def assert_same(out: Path, data: Labelled) -> None:
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
-def test_painted_pictures_come_back(name: str, painted: Labelled, tmp_path: Path) -> None:
+def test_painted_images_come_back(name: str, painted: Labelled, tmp_path: Path) -> None:
     export, format = EXPORTERS[name]
     (tmp_path / "in").mkdir()
     export(painted, tmp_path / "in")
     assert recognise(tmp_path / "in") == format
     done = import_set(tmp_path / "in", tmp_path / "out", unlabelled="ignore")
-    assert (done.format, done.pictures) == (format, 3)
+    assert (done.format, done.images) == (format, 3)
     assert {dropped.what for dropped in done.dropped} <= {"class", "split"}, done.dropped
     assert_same(tmp_path / "out", painted)
     split = next(iter(done.splits))

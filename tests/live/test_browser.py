@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from live_fakes import FakeCamera
-from tiny_models import CLASSES, colour_model, picture
+from tiny_models import CLASSES, colour_model, painted
 
 from edgeseg.card import LabelSet
 from edgeseg.errors import OutputError, SourceError, UsageError
@@ -24,12 +24,12 @@ LABELS = LabelSet.from_names(CLASSES)
 
 
 class ChangingCamera(FakeCamera):
-    """Sees another class every tenth of a second, in a picture of a quarter of it."""
+    """Sees another class every tenth of a second, in an image of a quarter of it."""
 
     def read(self, into):
         scene = np.zeros((240, 320), int)
         scene[:, : 80 + 40 * (int(time.monotonic() * 10) % 4)] = 1 + int(time.monotonic() * 10) % 3
-        self.frame = picture(scene)
+        self.frame = painted(scene)
         return super().read(into)
 
 
@@ -70,8 +70,8 @@ def get(view, path, headers=None):
     return answer.status, body, dict(answer.getheaders())
 
 
-def pictures(view, name, count):
-    """The first pictures of a stream."""
+def images(view, name, count):
+    """The first images of a stream."""
     connection = http.client.HTTPConnection("127.0.0.1", port_of(view), timeout=10)
     connection.request("GET", f"/stream?view={name}")
     stream = connection.getresponse()
@@ -89,7 +89,7 @@ def pictures(view, name, count):
 
 
 def test_page_and_figures(running):
-    view = running(FakeCamera(picture(np.ones((240, 320), int))))
+    view = running(FakeCamera(painted(np.ones((240, 320), int))))
     status, page, _ = get(view, "/")
     assert status == 200
     assert b'"name": "red"' in page
@@ -105,38 +105,38 @@ def test_page_and_figures(running):
 
 
 def test_the_three_views(running):
-    view = running(FakeCamera(picture(np.full((240, 320), 2))))  # green
-    camera = pictures(view, "camera", 1)[0]
-    mask = pictures(view, "mask", 1)[0]
-    overlay = pictures(view, "overlay", 1)[0]
+    view = running(FakeCamera(painted(np.full((240, 320), 2))))  # green
+    camera = images(view, "camera", 1)[0]
+    mask = images(view, "mask", 1)[0]
+    overlay = images(view, "overlay", 1)[0]
     blue_green_red = np.array(LABELS.colors[2][::-1])
     np.testing.assert_allclose(camera[200, 160], (0, 255, 0), atol=6)
     np.testing.assert_allclose(mask[200, 160], blue_green_red, atol=6)
     np.testing.assert_allclose(overlay[200, 160], (np.array((0, 255, 0)) + blue_green_red) // 2, atol=6)
 
 
-def test_pictures_change(running):
-    first, *others = pictures(running(ChangingCamera(None)), "camera", 8)
+def test_images_change(running):
+    first, *others = images(running(ChangingCamera(None)), "camera", 8)
     assert any(np.abs(first.astype(int) - other).mean() > 5 for other in others)
 
 
-def test_nobody_looking_costs_no_picture(running):
-    view = running(FakeCamera(picture(np.ones((240, 320), int))))
+def test_nobody_looking_costs_no_image(running):
+    view = running(FakeCamera(painted(np.ones((240, 320), int))))
     wait_for_frames(view, 10)
     assert not view.wants_overlay
     assert view._sequence == 0
-    pictures(view, "mask", 1)
+    images(view, "mask", 1)
     assert view._sequence >= 1
 
 
 def test_a_lost_camera_shows_as_lost(running):
-    view = running(FakeCamera(picture(np.ones((240, 320), int)), count=40))
-    pictures(view, "camera", 1)
+    view = running(FakeCamera(painted(np.ones((240, 320), int)), count=40))
+    images(view, "camera", 1)
     end = time.monotonic() + 10
     while json.loads(get(view, "/status.json")[1])["valid"]:
         assert time.monotonic() < end
     assert "no more frames" in json.loads(get(view, "/status.json")[1])["reason"]
-    banner = pictures(view, "camera", 1)[0]
+    banner = images(view, "camera", 1)[0]
     np.testing.assert_allclose(banner[120, 5], (40, 40, 220), atol=12)
 
 
@@ -149,26 +149,26 @@ def wait_for_frames(view, more):
 
 
 def test_a_viewer_that_reads_nothing_does_not_stop_the_loop(running):
-    """Its thread is stuck in sending a picture, here for good; the loop and the other viewers go on."""
-    view = running(FakeCamera(picture(np.ones((240, 320), int)), fps=60.0))
-    stuck = [view.pictures(name) for name in ("overlay", "mask", "camera")]
+    """Its thread is stuck in sending an image, here for good; the loop and the other viewers go on."""
+    view = running(FakeCamera(painted(np.ones((240, 320), int)), fps=60.0))
+    stuck = [view.images(name) for name in ("overlay", "mask", "camera")]
     for viewer in stuck:
         next(viewer)
     wait_for_frames(view, 60)
-    assert len(pictures(view, "overlay", 3)) == 3
+    assert len(images(view, "overlay", 3)) == 3
     for viewer in stuck:
         viewer.close()
 
 
 def test_another_sites_page_cannot_read_a_loopback_server(running):
-    view = running(FakeCamera(picture(np.ones((240, 320), int))))
+    view = running(FakeCamera(painted(np.ones((240, 320), int))))
     assert view.token == ""
     assert get(view, "/status.json", {"Host": "evil.example"})[0] == 403
     assert get(view, "/status.json", {"Host": f"localhost:{port_of(view)}"})[0] == 200
 
 
 def test_bound_wider_a_token_is_needed(running):
-    view = running(FakeCamera(picture(np.ones((240, 320), int))), "0.0.0.0:0")
+    view = running(FakeCamera(painted(np.ones((240, 320), int))), "0.0.0.0:0")
     assert len(view.token) >= 12
     assert view.token in view.url
     assert get(view, "/")[0] == 403
@@ -205,7 +205,7 @@ def test_other_addresses_are_refused(text):
 # === A real browser ===
 
 needs_chromium = pytest.mark.skipif(chromium.find() is None, reason="needs Chromium")
-PIXELS = """(() => { const i = document.getElementById("picture"), c = document.createElement("canvas");
+PIXELS = """(() => { const i = document.getElementById("image"), c = document.createElement("canvas");
   c.width = 32; c.height = 24; if (!i.naturalWidth) return null; c.getContext("2d").drawImage(i, 0, 0, 32, 24);
   return Array.from(c.getContext("2d").getImageData(0, 0, 32, 24).data).join(); })()"""
 
@@ -217,10 +217,10 @@ def test_in_a_browser(running, tmp_path):
         browser.open(view.url)
         browser.wait("document.getElementById('state')?.textContent === 'live'")
         first = browser.wait(PIXELS)
-        browser.wait(f"{PIXELS} !== {json.dumps(first)}")  # the picture changes
+        browser.wait(f"{PIXELS} !== {json.dumps(first)}")  # the image changes
         for name in ("mask", "camera", "overlay"):
             browser.run(f"document.querySelector('button[data-view={name}]').click()")
-            assert browser.run("document.getElementById('picture').src").endswith(f"view={name}")
+            assert browser.run("document.getElementById('image').src").endswith(f"view={name}")
             assert browser.run("document.querySelectorAll('button[aria-pressed=true]').length") == 1
             browser.wait(PIXELS)
         assert browser.wait("document.querySelectorAll('.share').length") >= 1
@@ -231,7 +231,7 @@ def test_in_a_browser(running, tmp_path):
             browser.size(width, height, mobile)
             browser.wait(PIXELS)
             assert browser.run("document.documentElement.scrollWidth") <= width  # nothing runs out to the right
-            box = browser.run("(r => [r.width, r.height])(document.getElementById('picture').getBoundingClientRect())")
+            box = browser.run("(r => [r.width, r.height])(document.getElementById('image').getBoundingClientRect())")
             assert box[0] > 0.55 * width
             assert box[0] / box[1] == pytest.approx(4 / 3, rel=0.02)
             shot = cv2.imdecode(np.frombuffer(browser.screenshot(), np.uint8), cv2.IMREAD_COLOR)
@@ -240,7 +240,7 @@ def test_in_a_browser(running, tmp_path):
 
 @needs_chromium
 def test_the_browser_shows_a_lost_camera(running, tmp_path):
-    view = running(FakeCamera(picture(np.ones((240, 320), int)), count=60))
+    view = running(FakeCamera(painted(np.ones((240, 320), int)), count=60))
     with chromium.Chromium(tmp_path / "profile") as browser:
         browser.open(view.url)
         browser.wait("document.getElementById('state')?.className === 'lost'")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from live_fakes import FakeCamera, ListSource
-from tiny_models import picture
+from tiny_models import painted
 
 from edgeseg.errors import SourceError
 from edgeseg.live import capture as capture_module
@@ -47,7 +47,7 @@ def test_a_read_that_returns_after_long_silence_is_no_loss_once_it_has_returned(
                 looked.set()
             return ""
 
-    camera = SlowCamera(picture(np.zeros((8, 8), int)), count=2, then="hang", fps=1000.0)
+    camera = SlowCamera(painted(np.zeros((8, 8), int)), count=2, then="hang", fps=1000.0)
     capture = make_capture(
         camera,
         lambda: told.append("opened again"),
@@ -67,7 +67,7 @@ def test_silence_is_a_loss_after_its_time_and_not_before(monkeypatch, fps, limit
     """Within two seconds, the watch's own period included; of a camera slower than 2 a second, after three periods."""
     clock, told = [100.0], []
     monkeypatch.setattr(capture_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    camera = FakeCamera(picture(np.zeros((8, 8), int)), count=1, then="hang", fps=1000.0)
+    camera = FakeCamera(painted(np.zeros((8, 8), int)), count=1, then="hang", fps=1000.0)
     camera.fps = fps
     camera.read = lambda into, read=camera.read: read(into) if camera.given else (camera_gives(), clock[0])
 
@@ -151,7 +151,7 @@ def test_a_file_is_handed_on_frame_by_frame_and_closed_at_its_end():
     packets = run.packets()
     assert run.capture.stop(10)
     assert [packet.index for packet in packets] == [0, 1, 2]
-    assert [packet.name for packet in packets] == ["picture0", "picture1", "picture2"]
+    assert [packet.name for packet in packets] == ["image0", "image1", "image2"]
     for packet, image, frame in zip(packets, filled, FRAMES, strict=True):
         assert packet.image is frame
         assert image is frame  # filled before it was handed on

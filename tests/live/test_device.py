@@ -6,7 +6,7 @@ from time import monotonic
 import numpy as np
 import pytest
 from live_fakes import ListSource, Notebook
-from tiny_models import colour_model, picture
+from tiny_models import colour_model, painted
 
 from edgeseg.errors import DelegateError
 from edgeseg.live import device
@@ -18,7 +18,7 @@ from edgeseg.live.timing import StageTimes
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.signature import Preprocessing
 
-GREEN = picture(np.full((32, 48), 2))
+GREEN = painted(np.full((32, 48), 2))
 WAIT = 10.0
 
 

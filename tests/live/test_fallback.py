@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from live_fakes import FakeCamera, Notebook
-from tiny_models import colour_model, edgetpu_model, picture
+from tiny_models import colour_model, edgetpu_model, painted
 
 from edgeseg.errors import DelegateError
 from edgeseg.live import device
@@ -19,7 +19,7 @@ from edgeseg.live.pipeline import Pipeline
 from edgeseg.runtime.fallback import Fallback, cpu_file
 from edgeseg.runtime.segmenter import Segmenter
 
-GREEN = picture(np.full((32, 48), 2))
+GREEN = painted(np.full((32, 48), 2))
 
 
 @pytest.fixture(scope="module")

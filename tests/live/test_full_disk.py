@@ -32,7 +32,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def run(cli: Any, disk: Path, tmp_path: Path) -> Any:
-    """Runs edgeseg on pictures that no codec can shorten."""
+    """Runs edgeseg on images that no codec can shorten."""
     model = tmp_path / "model.tflite"
     model.write_bytes(colour_model())
     photos = tmp_path / "photos"

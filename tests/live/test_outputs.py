@@ -7,7 +7,7 @@ import socket
 import cv2
 import numpy as np
 import pytest
-from tiny_models import CLASSES, picture
+from tiny_models import CLASSES, painted
 
 from edgeseg.card import LabelSet
 from edgeseg.errors import OutputError, UsageError
@@ -27,7 +27,7 @@ def packet(index=0, label_map=None, image=None, ready=0.0, name="", valid=True):
     made = Packet(np.empty(0, np.uint8), np.empty((0, 0), np.uint8))
     made.index, made.name, made.valid, made.ready = index, name, valid, ready
     made.label_map = np.zeros((8, 12), np.uint8) if label_map is None else np.asarray(label_map, np.uint8)
-    made.image = picture(np.zeros((16, 24), int)) if image is None else image
+    made.image = painted(np.zeros((16, 24), int)) if image is None else image
     made.overlay = made.image
     return made
 
@@ -66,7 +66,7 @@ def test_an_invalid_mask_is_not_written(tmp_path):
 def test_a_recording_of_a_file_has_every_frame_and_its_rate(tmp_path, name):
     recording = VideoRecording(tmp_path / name, fps=12.0, live=False)
     for index in range(9):
-        recording.write(packet(index, image=picture(np.full((32, 48), index % 4))))
+        recording.write(packet(index, image=painted(np.full((32, 48), index % 4))))
     recording.close()
     frames, fps = decode(tmp_path / name)
     assert (len(frames), fps) == (9, 12.0)
@@ -75,7 +75,7 @@ def test_a_recording_of_a_file_has_every_frame_and_its_rate(tmp_path, name):
 
 
 def test_a_live_recording_keeps_real_time(tmp_path):
-    """Pictures at 0, 0.5 and 1 s at 10 frames a second: 11 frames."""
+    """Images at 0, 0.5 and 1 s at 10 frames a second: 11 frames."""
     recording = VideoRecording(tmp_path / "live.avi", fps=10.0, live=True)
     for index in range(3):
         recording.write(packet(index, ready=100 + index / 2))
@@ -104,10 +104,10 @@ def test_a_full_disk_ends_the_recording_and_leaves_it_playable(tmp_path, monkeyp
     assert len(decode(tmp_path / "full.mp4")[0]) == 7
 
 
-def test_pictures_of_other_sizes_are_fitted_to_the_first(tmp_path):
+def test_images_of_other_sizes_are_fitted_to_the_first(tmp_path):
     recording = VideoRecording(tmp_path / "mixed.avi", fps=None, live=False)
-    recording.write(packet(0, image=picture(np.ones((32, 48), int))))
-    recording.write(packet(1, image=picture(np.ones((64, 64), int))))
+    recording.write(packet(0, image=painted(np.ones((32, 48), int))))
+    recording.write(packet(1, image=painted(np.ones((64, 64), int))))
     recording.close()
     frames, _ = decode(tmp_path / "mixed.avi")
     assert [frame.shape for frame in frames] == [(32, 48, 3)] * 2
@@ -221,4 +221,4 @@ def test_the_line_and_the_legend_are_drawn():
 
 
 def test_nothing_to_show_when_lost_before_the_first_frame():
-    assert Overlay(LABELS).lost("no picture") is None
+    assert Overlay(LABELS).lost("no image") is None

@@ -1,7 +1,7 @@
 """The times that `run` tells, checked from outside: by a clock that neither its process nor its code has touched.
 
 Three processes share the machine's monotonic clock. A camera draws the time into each frame, as the share of the
-picture that is red, when the frame leaves it. `edgeseg run` segments it. An observer reads the time back from what
+image that is red, when the frame leaves it. `edgeseg run` segments it. An observer reads the time back from what
 comes out, the share of the class red in the mask events, and looks at its own clock. The CRF makes the way long enough
 for 3 % to be seen.
 """

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from live_fakes import FakeCamera, ListSource, Notebook
-from tiny_models import colour_model, picture
+from tiny_models import colour_model, painted
 
 from edgeseg.errors import DataError, OutputError, SourceError
 from edgeseg.live import capture as capture_module
@@ -15,12 +15,12 @@ from edgeseg.live.options import RunOptions
 from edgeseg.live.pipeline import Pipeline
 from edgeseg.runtime.segmenter import Segmenter
 
-RED = picture(np.ones((32, 48), int))
+RED = painted(np.ones((32, 48), int))
 
 
 def frames(count):
-    """Pictures whose class changes from one to the next."""
-    return [picture(np.full((32, 48), i % 4)) for i in range(count)]
+    """Images whose class changes from one to the next."""
+    return [painted(np.full((32, 48), i % 4)) for i in range(count)]
 
 
 def make(source, reopen=None, masks=None, **options):
@@ -234,17 +234,17 @@ def test_an_output_that_fails_is_left_out_and_the_run_goes_on():
     assert any("disk full" in line for line in told)
 
 
-def test_a_broken_picture_ends_the_run_with_its_error():
+def test_a_broken_image_ends_the_run_with_its_error():
     class Broken(ListSource):
         def read(self, into):
             if self.next == 2:
-                raise DataError("picture 2 is not an image")
+                raise DataError("image 2 is not an image")
             return super().read(into)
 
     pipeline = make(Broken(frames(5)))
-    with pytest.raises(DataError, match="picture 2"):
+    with pytest.raises(DataError, match="image 2"):
         pipeline.run([])
-    assert pipeline.stats().ended == "error: picture 2 is not an image"
+    assert pipeline.stats().ended == "error: image 2 is not an image"
 
 
 def test_packets_are_used_again():
@@ -265,7 +265,7 @@ def test_packets_are_used_again():
 
 def test_sharp_label_maps_have_the_frames_size():
     notebook = Notebook()
-    big = picture(np.full((64, 96), 2))
+    big = painted(np.full((64, 96), 2))
     make(ListSource([big]), masks=MaskMaker(sharp=True)).run([notebook])
     assert notebook.results[0][2].shape == (64, 96)
     assert (notebook.results[0][2] == 2).all()

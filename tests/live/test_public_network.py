@@ -1,4 +1,4 @@
-"""A public network without a card, on a public picture with its mask: the whole way from `edgeseg run` to pixels."""
+"""A public network without a card, on a public image with its mask: the whole way from `edgeseg run` to pixels."""
 
 import json
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from live_fakes import FakeCamera, ListSource, Notebook
-from tiny_models import colour_model, picture
+from tiny_models import colour_model, painted
 
 import edgeseg
 from edgeseg.data.synthetic_set import write_flight
 from edgeseg.image import read_label_map, write_image
 from edgeseg.live.outputs.window import window_trouble
 
-FRAMES = [picture(np.full((32, 48), i % 4)) for i in range(6)]
+FRAMES = [painted(np.full((32, 48), i % 4)) for i in range(6)]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_source_of_ones_own_is_opened_again_when_it_is_lost(model):
 
 
 def test_an_error_is_raised_after_the_figures_are_written_and_told(model, photos, tmp_path):
-    (photos / "2.png").write_text("no picture")
+    (photos / "2.png").write_text("no image")
     told, stats = [], tmp_path / "stats.json"
     with pytest.raises(edgeseg.DataError, match=r"2\.png is not an image"):
         edgeseg.run(model, photos, edgeseg.OutputOptions(stats=stats), hooks=edgeseg.RunHooks(ended=told.append))
@@ -205,7 +205,7 @@ def test_an_output_of_another_package(cli, install, model, photos, tmp_path):
 
 
 def test_an_output_by_name_is_kept_off_the_source_too(cli, model, photos):
-    assert "the folder of the source's pictures" in cli(
+    assert "the folder of the source's images" in cli(
         "run", model, "--source", photos, "--headless", "--output", f"labels:{photos}"
     ).error  # fmt: skip
 

@@ -15,7 +15,7 @@ import pytest
 from commands import Finished
 from conftest import ROOT
 from painting import make_photo_labels
-from tiny_models import colour_model, picture
+from tiny_models import colour_model, painted
 
 from edgeseg.arrays import Uint8
 from edgeseg.image import read_image, read_label_map, write_image
@@ -35,7 +35,7 @@ def photos(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     for index in range(3):
-        cv2.imwrite(str(folder / f"{index}.png"), picture((QUARTERS + index) % 4))
+        cv2.imwrite(str(folder / f"{index}.png"), painted((QUARTERS + index) % 4))
     return folder
 
 
@@ -66,7 +66,7 @@ def test_a_folder_to_a_video(cli, model, photos, tmp_path):
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
 
 
-def test_overlays_of_a_folder_are_pictures_to_look_through(cli, model, photos, tmp_path):
+def test_overlays_of_a_folder_are_images_to_look_through(cli, model, photos, tmp_path):
     done = cli(
         "run", model, "--source", photos, "--headless", "--save-overlays", tmp_path / "o", "--save-labels", tmp_path
     )
@@ -104,8 +104,8 @@ def test_one_line_for_what_is_wrong(cli, model, photos, tmp_path, monkeypatch, w
     assert sorted(tmp_path.rglob("*")) == before  # nothing half-written
 
 
-def test_a_picture_that_is_none(cli, model, tmp_path):
-    (tmp_path / "broken.png").write_text("not a picture")
+def test_a_image_that_is_none(cli, model, tmp_path):
+    (tmp_path / "broken.png").write_text("not an image")
     done = cli("run", model, "--source", tmp_path / "broken.png", "--headless")
     assert done.exit_code == 1
     assert "broken.png is not an image" in done.stderr.splitlines()[-1]
@@ -121,7 +121,7 @@ def test_a_signal_ends_cleanly(model, photos, tmp_path, number):
     """A video long enough for minutes, recorded; the signal comes while it runs."""
     writer = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 20, (48, 32))
     for _ in range(2000):
-        writer.write(picture(QUARTERS))
+        writer.write(painted(QUARTERS))
     writer.release()
     words = [
         "run", model, "--source", tmp_path / "long.avi", "--realtime", "--headless",
@@ -150,7 +150,7 @@ def count_lines(path: Path) -> int:
 def test_a_video_in_real_time_ends_with_its_last_frame(cli, model, tmp_path):
     writer = cv2.VideoWriter(str(tmp_path / "short.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 20, (48, 32))
     for _ in range(6):
-        writer.write(picture(QUARTERS))
+        writer.write(painted(QUARTERS))
     writer.release()
     done = cli(
         "run", model, "--source", tmp_path / "short.avi", "--realtime", "--headless", "--stats", tmp_path / "s.json"

@@ -7,7 +7,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from tiny_models import picture
+from tiny_models import painted
 
 from edgeseg.errors import DataError, SourceError, UsageError
 from edgeseg.live.sources import SourceOptions, describe_source, open_source
@@ -20,7 +20,7 @@ def video(tmp_path):
     path = tmp_path / "video.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (48, 32))
     for index in range(12):
-        writer.write(picture(np.full((32, 48), index % 4)))
+        writer.write(painted(np.full((32, 48), index % 4)))
     writer.release()
     return path
 
@@ -78,12 +78,12 @@ def test_a_video_in_real_time(video):
     assert (np.array(stamps) >= due - 1e-6).all()  # a busy machine makes it late, never early
 
 
-def test_a_folder_gives_its_pictures_in_order(tmp_path):
+def test_a_folder_gives_its_images_in_order(tmp_path):
     for name in ("b.png", "a.jpg", "c.txt"):
         if name.endswith("txt"):
-            (tmp_path / name).write_text("not a picture")
+            (tmp_path / name).write_text("not an image")
         else:
-            cv2.imwrite(str(tmp_path / name), picture(np.zeros((8, 8), int)))
+            cv2.imwrite(str(tmp_path / name), painted(np.zeros((8, 8), int)))
     source = open_source(str(tmp_path))
     names = []
     while source.read(None) is not None:
@@ -120,7 +120,7 @@ def test_raw_frames_need_a_size():
         ("/dev/video98", SourceError, "no camera /dev/video98"),
         ("absent.mp4", SourceError, "no such file"),
         ("absent.png", SourceError, "no such file"),
-        ("absent/*.png", DataError, "holds no pictures"),
+        ("absent/*.png", DataError, "holds no images"),
         ("rtsp://127.0.0.1:9/x", SourceError, "cannot open stream"),
     ],
 )
@@ -138,8 +138,8 @@ def test_a_file_that_is_no_video(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_folder_without_pictures(tmp_path):
-    with pytest.raises(DataError, match="holds no pictures"):
+def test_a_folder_without_images(tmp_path):
+    with pytest.raises(DataError, match="holds no images"):
         open_source(str(tmp_path))
 
 

@@ -30,7 +30,7 @@ def test_the_refiner_is_the_crf_timed():
     assert seconds[0] > 0
 
 
-def test_a_picture_of_another_size_is_resized():
+def test_a_image_of_another_size_is_resized():
     image = np.zeros((48, 64, 3), np.uint8)
     labels = open_refiner("crf", [])(np.full((24, 32, 2), 0.5, np.float32), image)
     assert labels.shape == (24, 32)

@@ -1,4 +1,4 @@
-"""`edgeseg report` on little models and painted pictures."""
+"""`edgeseg report` on little models and painted images."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_int8_files_are_explained_on_demand(
     page = (tmp_path / "out/report.html").read_text()
     assert page.count('<svg class="noise"') == 1
     assert "chooses as its float network on" in page
-    assert "pictures (folder val)" in page
+    assert "images (folder val)" in page
     assert done.json["command"].endswith(" --explain")
     told = f"{tiny_model.stem} is not explained layer by layer: {alone} holds no Keras model"
     assert told in done.stderr

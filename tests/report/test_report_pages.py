@@ -119,12 +119,12 @@ def test_disturbances_are_told_and_their_absence_is_not(report) -> None:
     assert "disturbed" not in Page(html_page(quiet)).text
 
 
-def test_pictures_are_in_the_page(report) -> None:
+def test_images_are_in_the_page(report) -> None:
     assert html_page(report).count('src="data:image/jpeg;base64,/9j/2Q=="') == 2
     assert "To look at" not in html_page(dataclasses.replace(report, examples=()))
 
 
-def test_the_colours_of_the_pictures_are_explained(report) -> None:
+def test_the_colours_of_the_images_are_explained(report) -> None:
     text = html_page(report)
     assert '<i class="chip" style="background: rgb(128, 64, 128)"></i>road' in text
     assert 'style="background: rgb(70, 130, 180)"></i>sky &amp; &lt;b&gt;cloud&lt;/b&gt;' in text

@@ -38,7 +38,7 @@ def history(losses: list[float], mious: list[float | None], **iou: float) -> His
     )  # fmt: skip
 
 
-def test_it_tells_scores_advice_mistakes_the_worst_pictures_and_the_card(scored: Detail, tiny_card: ModelCard) -> None:
+def test_it_tells_scores_advice_mistakes_the_worst_images_and_the_card(scored: Detail, tiny_card: ModelCard) -> None:
     record = TrainingRecord(
         dataset="meadow/train", images=8, epochs=5, batch_size=4, crop=(48, 64), loss="ce+dice", learning_rate=2e-3,
         weight_decay=0.01, seed=7, init="old.tflite", best_epoch=4, best_miou=0.5, wall_s=3.0,
@@ -49,15 +49,15 @@ def test_it_tells_scores_advice_mistakes_the_worst_pictures_and_the_card(scored:
     read = Page(page)
     assert all(reference.startswith("data:") for reference in read.references)  # the page needs no other file
     for told in (
-        "in epoch 4", "3 pictures of folder val", "Epoch 4: class 'roof' has had no pixel right",
-        "Epoch 5: the loss has risen far above its lowest", "8 pictures of meadow/train", "old.tflite", "ce+dice",
+        "in epoch 4", "3 images of folder val", "Epoch 4: class 'roof' has had no pixel right",
+        "Epoch 5: the loss has risen far above its lowest", "8 images of meadow/train", "old.tflite", "ce+dice",
         "learning rate 0.002", "4 of 48x64, seed 7",
     ):  # fmt: skip
         assert told in read.text
     assert "grass" in read.text
-    assert page.count("<img ") == 3 * 3  # picture, labels and prediction of each of three
-    order = np.argsort(scored.scores.pictures.miou)
-    names = [scored.scores.pictures.names[n] for n in order]
+    assert page.count("<img ") == 3 * 3  # image, labels and prediction of each of three
+    order = np.argsort(scored.scores.per_image.miou)
+    names = [scored.scores.per_image.names[n] for n in order]
     assert [page.index(f"<h3>{name}: mIoU") for name in names] == sorted(page.index(f"<h3>{n}: mIoU") for n in names)
 
 

@@ -42,7 +42,7 @@ def test_the_installed_wheel_gives_the_label_maps_of_this_machine(board: list[st
     work = ROOT / "out" / "arm64"
     for index in range(6):
         image, _ = aerial.render(index, seed=99, height=240, width=320)
-        write_image(work / "pictures" / f"{index}.png", image)
+        write_image(work / "images" / f"{index}.png", image)
     subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", work / "dist", ROOT], check=True, timeout=600)
     wheel = max((work / "dist").glob("*.whl"), key=lambda p: p.stat().st_mtime)
 
@@ -59,7 +59,7 @@ def test_the_installed_wheel_gives_the_label_maps_of_this_machine(board: list[st
 
     for model in ("aerial", "camvid"):
         there, here = work / f"{model}_there", work / f"{model}_here"
-        run = ["run", model, "--source", work / "pictures", "--headless", "--threads", "1", "--save-labels"]
+        run = ["run", model, "--source", work / "images", "--headless", "--threads", "1", "--save-labels"]
         on(board, f"{environment}/bin/edgeseg", *run, there)
         subprocess.run([sys.executable, "-m", "edgeseg", *map(str, run), here], check=True, timeout=300)
         names = sorted(p.name for p in here.iterdir())

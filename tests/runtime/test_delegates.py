@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from tiny_models import colour_model, picture
+from tiny_models import colour_model, painted
 
 from edgeseg.errors import DelegateError, UsageError
 from edgeseg.runtime import delegates
@@ -66,7 +66,7 @@ def test_a_delegate_that_works(build, model):
     segmenter = Segmenter(model, delegate=library)
     assert segmenter.delegate == library
     truth = np.tile([0, 1, 2, 3], (32, 12))
-    np.testing.assert_array_equal(segmenter.segment(picture(truth)), truth)
+    np.testing.assert_array_equal(segmenter.segment(painted(truth)), truth)
     assert segmenter.twin() is None  # one device, one interpreter
 
 

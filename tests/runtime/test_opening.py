@@ -9,7 +9,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from tiny_models import colour_model, picture
+from tiny_models import colour_model, painted
 
 from edgeseg.card import LabelSet
 from edgeseg.card_json import to_json
@@ -31,15 +31,15 @@ def test_zoo_names_folders_and_files():
     assert named.labels.num_classes == 11
 
 
-def test_a_result_is_as_large_as_the_picture_and_knows_its_classes(photo):
+def test_a_result_is_as_large_as_the_image_and_knows_its_classes(photo):
     truth = np.repeat(np.repeat([[0, 1], [2, 3]], 50, 0), 70, 1)
-    result = Segmenter(colour_model())(picture(truth))
+    result = Segmenter(colour_model())(painted(truth))
     assert result.size == truth.shape
     assert (result.label_map == truth).mean() > 0.95
     assert sum(result.shares.values()) == pytest.approx(1)
     assert (result.mask("class_3") == 255).mean() == result.shares["class_3"]
     assert result.colorize().shape == (*truth.shape, 3)
-    np.testing.assert_array_equal(result.overlay(picture(truth), opacity=0), picture(truth))
+    np.testing.assert_array_equal(result.overlay(painted(truth), opacity=0), painted(truth))
     with pytest.raises(UsageError, match="no class 'sea'"):
         result.mask("sea")
 
@@ -54,7 +54,7 @@ def test_a_size_that_a_network_does_not_have(cli, tiny_model, tiny_dataset):
 
 
 def any_size_model():
-    """The bytes of `colour_model` for pictures of any size."""
+    """The bytes of `colour_model` for images of any size."""
     model = schema.ModelT.InitFromPackedBuf(colour_model(), 0)
     for tensor in model.subgraphs[0].tensors:
         if list(tensor.shape[1:3]) == [32, 48]:
@@ -68,7 +68,7 @@ def any_size_model():
     ("flag", "words"),
     [
         ("--size", ("bench", "--runs", 1, "--seconds", 0, "--warmup", 0)),
-        ("--input-size", ("run", "--source", "picture.png", "--headless")),
+        ("--input-size", ("run", "--source", "image.png", "--headless")),
         ("--size", ("report", "--data", "four", "-o", "out")),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value,
@@ -76,27 +76,27 @@ def any_size_model():
 def test_commands_run_a_file_of_any_size_at_the_size_that_is_asked_for(cli, tmp_path, monkeypatch, flag, words):
     monkeypatch.chdir(tmp_path)
     Path("any.tflite").write_bytes(any_size_model())
-    write_image("picture.png", picture(np.zeros((20, 24), int)))
-    write_image("four/images/val/0.png", picture(np.zeros((20, 24), int)))
+    write_image("image.png", painted(np.zeros((20, 24), int)))
+    write_image("four/images/val/0.png", painted(np.zeros((20, 24), int)))
     write_image("four/labels/val/0.png", np.zeros((20, 24), np.uint8))
     Path("four/labels.json").write_text(to_json(LabelSet.from_names([f"class_{index}" for index in range(4)])))
     command, *rest = words
-    assert "takes pictures of any size: say which" in cli(command, "any.tflite", *rest).error
+    assert "takes images of any size: say which" in cli(command, "any.tflite", *rest).error
     done = cli(command, "any.tflite", *rest, flag, "20x24")
     assert done.exit_code == 0, done.stderr
 
 
 def test_a_tflite_file_of_any_size_takes_the_one_that_is_given():
     content = any_size_model()
-    with pytest.raises(UsageError, match="takes pictures of any size: say which"):
+    with pytest.raises(UsageError, match="takes images of any size: say which"):
         Segmenter(content)
     truth = np.repeat(np.repeat([[0, 1], [2, 3]], 10, 0), 12, 1)
     segmenter = Segmenter(content, size=truth.shape)
     assert segmenter.output_size == truth.shape
-    np.testing.assert_array_equal(segmenter.segment(picture(truth)), truth)
+    np.testing.assert_array_equal(segmenter.segment(painted(truth)), truth)
     twin = segmenter.twin()
     assert twin is not None
-    np.testing.assert_array_equal(twin.segment(picture(truth)), truth)
+    np.testing.assert_array_equal(twin.segment(painted(truth)), truth)
 
 
 def test_a_data_set_of_the_same_name_does_not_hide_the_zoos_model(monkeypatch, tmp_path):

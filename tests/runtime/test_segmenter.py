@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tiny_models import CLASSES, binary_model, colour_model, edgetpu_model, picture
+from tiny_models import CLASSES, binary_model, colour_model, edgetpu_model, painted
 
 from edgeseg.card import InputSpec, LabelSet, ModelCard, Recipe
 from edgeseg.card_file import attach
@@ -45,22 +45,22 @@ def test_every_kind_of_file_gives_the_same_label_map(options):
     segmenter = Segmenter(attach(colour_model(**options), card()))
     assert segmenter.notices == ()
     assert segmenter.labels.names == CLASSES
-    label_map = segmenter.segment(picture(QUARTERS))
+    label_map = segmenter.segment(painted(QUARTERS))
     assert label_map.dtype == np.uint8
     np.testing.assert_array_equal(label_map, QUARTERS)
 
 
 def test_repeated_calls_do_not_share_results():
     segmenter = Segmenter(attach(colour_model(), card()))
-    first = segmenter.segment(picture(QUARTERS))
-    segmenter.segment(picture(np.zeros_like(QUARTERS)))
+    first = segmenter.segment(painted(QUARTERS))
+    segmenter.segment(painted(np.zeros_like(QUARTERS)))
     np.testing.assert_array_equal(first, QUARTERS)
 
 
 def test_staged_on_another_thread_equals_prepared():
     segmenter = Segmenter(attach(colour_model(input_type=np.int8), card()))
     staged = segmenter.staging()
-    segmenter.stage(picture(QUARTERS), staged)
+    segmenter.stage(painted(QUARTERS), staged)
     segmenter.load(staged, QUARTERS.shape)
     segmenter.invoke()
     np.testing.assert_array_equal(segmenter.label_map(), QUARTERS)
@@ -68,12 +68,12 @@ def test_staged_on_another_thread_equals_prepared():
 
 @pytest.mark.parametrize("options", [{}, {"input_type": np.int8}, {"input_type": np.float32}], ids=str)
 def test_a_twin_is_filled_and_read_on_its_own(options):
-    """Two interpreters of one network, each with a picture of its own, in any order of steps."""
+    """Two interpreters of one network, each with an image of its own, in any order of steps."""
     first = Segmenter(colour_model(**options))
     second = first.twin()
     mirrored = np.ascontiguousarray(QUARTERS[:, ::-1])
-    first.prepare(picture(QUARTERS))
-    second.prepare(picture(mirrored))
+    first.prepare(painted(QUARTERS))
+    second.prepare(painted(mirrored))
     first.invoke()
     second.invoke()
     assert np.array_equal(first.label_map(), QUARTERS)
@@ -92,26 +92,26 @@ def test_result_at_the_size_of_the_frame():
     segmenter = Segmenter(attach(colour_model(stride=8), card()))
     assert segmenter.output_size == (4, 6)
     large = np.repeat(np.repeat(QUARTERS, 3, 0), 3, 1)
-    assert segmenter.segment(picture(large)).shape == large.shape
-    np.testing.assert_array_equal(segmenter.segment(picture(large), sharp=False), large)
-    np.testing.assert_array_equal(segmenter.segment(picture(large), 32, 48, sharp=False), QUARTERS)
-    assert segmenter.coarse_label_map(picture(large)).shape == segmenter.output_size
+    assert segmenter.segment(painted(large)).shape == large.shape
+    np.testing.assert_array_equal(segmenter.segment(painted(large), sharp=False), large)
+    np.testing.assert_array_equal(segmenter.segment(painted(large), 32, 48, sharp=False), QUARTERS)
+    assert segmenter.coarse_label_map(painted(large)).shape == segmenter.output_size
     with pytest.raises(UsageError, match="give both or none"):
-        segmenter.segment(picture(large), 32)
+        segmenter.segment(painted(large), 32)
 
 
 def test_sharp_draws_a_slanted_outline_where_repeated_pixels_make_steps():
     y, x = np.mgrid[:32, :48]
     truth = np.where(3 * y > 2 * x, 1, 3)
     segmenter = Segmenter(attach(colour_model(stride=8), card()))
-    coarse = segmenter.segment(picture(truth), sharp=False)
-    sharp = segmenter.segment(picture(truth))
+    coarse = segmenter.segment(painted(truth), sharp=False)
+    sharp = segmenter.segment(painted(truth))
     assert (sharp != truth).mean() < (coarse != truth).mean()
 
 
 def test_letterbox_returns_only_what_the_frame_covers():
     segmenter = Segmenter(attach(colour_model(), card()), preprocessing=Preprocessing(resize="letterbox"))
-    square = picture(np.full((64, 64), 2))
+    square = painted(np.full((64, 64), 2))
     assert segmenter.coarse_label_map(square).shape == (32, 32)
     assert (segmenter.coarse_label_map(square) == 2).all()
     for sharp in (False, True):
@@ -121,9 +121,9 @@ def test_letterbox_returns_only_what_the_frame_covers():
 
 def test_a_tall_frame_in_a_letterbox_is_covered_prepared_and_loaded_alike():
     segmenter = Segmenter(attach(colour_model(), card()), preprocessing=Preprocessing(resize="letterbox"))
-    tall, staged = picture(np.full((64, 32), 2)), segmenter.staging()
+    tall, staged = painted(np.full((64, 32), 2)), segmenter.staging()
     assert segmenter.coarse_label_map(tall).shape == (32, 16)
-    segmenter.prepare(picture(QUARTERS))
+    segmenter.prepare(painted(QUARTERS))
     segmenter.stage(tall, staged)
     segmenter.load(staged, (64, 32))
     segmenter.invoke()
@@ -131,7 +131,7 @@ def test_a_tall_frame_in_a_letterbox_is_covered_prepared_and_loaded_alike():
 
 
 def test_a_call_gives_the_label_map_with_its_classes():
-    result = Segmenter(attach(colour_model(), card()))(picture(QUARTERS))
+    result = Segmenter(attach(colour_model(), card()))(painted(QUARTERS))
     np.testing.assert_array_equal(result.label_map, QUARTERS)
     assert result.labels.names == CLASSES
 
@@ -142,7 +142,7 @@ def test_without_a_card_what_is_inferred_is_told():
     assert segmenter.labels.names == ("class_0", "class_1", "class_2", "class_3")
     assert any("as they are" in notice for notice in segmenter.notices)
     assert any("4 classes" in notice for notice in segmenter.notices)
-    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS)), QUARTERS)
+    np.testing.assert_array_equal(segmenter.segment(painted(QUARTERS)), QUARTERS)
 
 
 def test_the_number_of_classes_of_a_file_that_gives_labels_comes_from_its_argmax():
@@ -158,13 +158,13 @@ def test_a_float_file_without_a_card_tells_its_assumption_unless_told():
         labels=LabelSet.from_names(CLASSES),
     )
     assert told.notices == ()
-    np.testing.assert_array_equal(told.segment(picture(QUARTERS)), QUARTERS)
+    np.testing.assert_array_equal(told.segment(painted(QUARTERS)), QUARTERS)
 
 
 def test_other_normalisation_is_applied_to_quantized_inputs():
     """Pixels 0-127 through (pixel - 64) / 64 are what 0-255 are through (pixel - 128) / 128."""
     segmenter = Segmenter(colour_model(), preprocessing=Preprocessing(mean=64.0, std=64.0))
-    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS) // 2), QUARTERS)
+    np.testing.assert_array_equal(segmenter.segment(painted(QUARTERS) // 2), QUARTERS)
 
 
 @pytest.mark.parametrize("input_type", [np.uint8, np.int8, np.float32])
@@ -172,7 +172,7 @@ def test_a_file_that_takes_blue_first_is_told_so(input_type):
     preprocessing = Preprocessing(mean=128.0, std=128.0, order="bgr")
     segmenter = Segmenter(colour_model(input_type=input_type), preprocessing=preprocessing)
     swapped = np.array([0, 3, 2, 1])[QUARTERS]  # red and blue change places
-    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS)), swapped)
+    np.testing.assert_array_equal(segmenter.segment(painted(QUARTERS)), swapped)
 
 
 @pytest.mark.parametrize("input_type", [np.uint8, np.int8, np.float32])
@@ -180,7 +180,7 @@ def test_each_channel_has_its_own_normalisation(input_type):
     """The network's red is brought from 0-63, its green from 0-127, its blue as it is."""
     told = Preprocessing(mean=(32.0, 64.0, 128.0), std=(32.0, 64.0, 128.0))
     segmenter = Segmenter(colour_model(input_type=input_type), preprocessing=told)
-    darker = picture(QUARTERS) // np.array([1, 2, 4], np.uint8)
+    darker = painted(QUARTERS) // np.array([1, 2, 4], np.uint8)
     np.testing.assert_array_equal(segmenter.segment(darker), QUARTERS)
 
 
@@ -200,7 +200,7 @@ def test_a_pixel_half_a_step_off_keeps_its_256_levels():
 def test_one_channel_through_a_sigmoid_is_split_at_one_half():
     segmenter = Segmenter(binary_model(), preprocessing=Preprocessing(mean=128.0, std=128.0))
     assert any("above 0.5" in notice for notice in segmenter.notices)
-    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS)), QUARTERS == 1)
+    np.testing.assert_array_equal(segmenter.segment(painted(QUARTERS)), QUARTERS == 1)
 
 
 def test_plain_kernels_agree_with_xnnpack():
@@ -254,17 +254,17 @@ def test_arguments_that_contradict_the_file():
 
 def test_logits_are_a_copy_in_the_files_own_units():
     segmenter = Segmenter(colour_model())
-    segmenter.segment(picture(QUARTERS))
+    segmenter.segment(painted(QUARTERS))
     logits = segmenter.logits()
     assert (logits.shape, logits.dtype) == ((32, 48, 4), np.int8)
-    segmenter.segment(picture(np.zeros_like(QUARTERS)))
+    segmenter.segment(painted(np.zeros_like(QUARTERS)))
     np.testing.assert_array_equal(logits.argmax(-1), QUARTERS)
 
 
 @pytest.mark.parametrize("options", [{}, {"output_type": np.float32}], ids=str)
 def test_probabilities_are_the_softmax_of_the_real_logits(options):
     segmenter = Segmenter(colour_model(**options))
-    segmenter.segment(picture(QUARTERS))
+    segmenter.segment(painted(QUARTERS))
     logits = segmenter.logits().astype(np.float64)
     real = np.exp(logits if options else (logits - 3) / 50)  # of `colour_model`'s scale
     probabilities = segmenter.probabilities(32, 48)
@@ -275,7 +275,7 @@ def test_probabilities_are_the_softmax_of_the_real_logits(options):
 
 def test_what_a_sigmoid_gives_is_a_probability_already():
     segmenter = Segmenter(binary_model())
-    segmenter.segment(picture(QUARTERS))
+    segmenter.segment(painted(QUARTERS))
     chance = segmenter.logits()
     np.testing.assert_allclose(segmenter.probabilities(32, 48), np.dstack([1 - chance, chance]), atol=1e-6)
 
@@ -283,13 +283,13 @@ def test_what_a_sigmoid_gives_is_a_probability_already():
 def test_another_size_is_made_of_decided_pixels_unless_asked_sharp():
     y, x = np.mgrid[:32, :48]
     segmenter = Segmenter(colour_model(stride=8))
-    frame = picture(np.where(3 * y > 2 * x, 1, 3))
+    frame = painted(np.where(3 * y > 2 * x, 1, 3))
     decided = segmenter.segment(frame, sharp=False)
     np.testing.assert_array_equal(segmenter.sized_label_map(32, 48), decided)
     assert (segmenter.segment(frame, 32, 48) != decided).any()
 
 
-def test_before_the_first_picture_the_label_map_is_of_the_whole_output():
+def test_before_the_first_image_the_label_map_is_of_the_whole_output():
     segmenter = Segmenter(colour_model(stride=8), preprocessing=Preprocessing(resize="letterbox"))
     segmenter.invoke()
     assert segmenter.label_map().shape == (4, 6)
@@ -301,7 +301,7 @@ def test_the_preprocessing_that_is_given_goes_before_the_cards_and_needs_no_noti
     told = InputSpec(height=32, width=48, mean=64.0, std=64.0)
     segmenter = Segmenter(content, input_spec=told, labels=LabelSet.from_names(CLASSES))
     assert (segmenter.input, segmenter.notices) == (told, ())
-    np.testing.assert_array_equal(segmenter.segment(picture(QUARTERS) // 2), QUARTERS)
+    np.testing.assert_array_equal(segmenter.segment(painted(QUARTERS) // 2), QUARTERS)
 
 
 def test_one_thread_unless_told():
@@ -339,4 +339,4 @@ def test_a_network_that_is_open_already():
     assert segmenter.twin() is None
     assert Segmenter(colour_model()).accelerated is False
     truth = np.arange(24).reshape(4, 6) % 2
-    np.testing.assert_array_equal(segmenter.segment(picture(np.where(truth, 1, 3))), truth)  # red or blue
+    np.testing.assert_array_equal(segmenter.segment(painted(np.where(truth, 1, 3))), truth)  # red or blue

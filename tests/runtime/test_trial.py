@@ -15,7 +15,7 @@ from edgeseg.errors import EdgesegError, ModelFileError
 from edgeseg.runtime import trial
 from edgeseg.runtime.segmenter import Segmenter
 
-PICTURE = np.zeros((16, 24, 3), np.uint8)
+IMAGE = np.zeros((16, 24, 3), np.uint8)
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_without_a_card_is_tried_once_and_the_verdict_outlives_the_process(processes, monkeypatch) -> None:
     model = colour_model(16, 24)
     for _ in range(2):
-        Segmenter(model).segment(PICTURE)
+        Segmenter(model).segment(IMAGE)
         assert len(processes) == 1
     forget(monkeypatch)
-    Segmenter(model).segment(PICTURE)
+    Segmenter(model).segment(IMAGE)
     assert len(processes) == 1
     Segmenter(colour_model(16, 24, output="labels"))
     Segmenter(model, delegate="none")
@@ -56,7 +56,7 @@ def test_a_file_with_a_card_is_not_tried(processes) -> None:
         name="colours", architecture="", backbone="", output_stride=0, input=InputSpec(height=16, width=24),
         labels=LabelSet.from_names(CLASSES), recipe=Recipe(name="int8_ptq"),
     )  # fmt: skip
-    Segmenter(attach(colour_model(16, 24), card)).segment(PICTURE)
+    Segmenter(attach(colour_model(16, 24), card)).segment(IMAGE)
     assert processes == []
 
 
@@ -105,5 +105,5 @@ def test_a_cache_that_cannot_be_read_or_written_only_costs_another_trial(
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     forget(monkeypatch)
-    Segmenter(model).segment(PICTURE)
+    Segmenter(model).segment(IMAGE)
     assert len(processes) == 3

@@ -17,11 +17,11 @@ PIXEL = 0.08
 
 
 def write_geotiff(
-    path: Path, picture: Uint8, *, crs: str | None = UTM, corner: tuple[float, float] = (500000.0, 5300000.0),
+    path: Path, image: Uint8, *, crs: str | None = UTM, corner: tuple[float, float] = (500000.0, 5300000.0),
     pixel: float = PIXEL, **more: Any,
 ) -> Path:  # fmt: skip
-    """Writes a picture, (H, W, 3) blue-green-red or (bands, H, W) of any type, as a GeoTIFF with square pixels."""
-    bands = np.moveaxis(picture[:, :, ::-1], 2, 0) if picture.shape[2:] == (3,) else picture
+    """Writes an image, (H, W, 3) blue-green-red or (bands, H, W) of any type, as a GeoTIFF with square pixels."""
+    bands = np.moveaxis(image[:, :, ::-1], 2, 0) if image.shape[2:] == (3,) else image
     place = {"crs": crs, "transform": from_origin(*corner, pixel, pixel)} if crs else {}
     form = {"driver": "GTiff", "count": len(bands), "height": bands.shape[1], "width": bands.shape[2]}
     with rasterio.open(path, "w", dtype=bands.dtype, **form, **place, **more) as dataset:

@@ -20,25 +20,25 @@ from edgeseg.surveying.tiling import Axis
 class Painted:
     """A raster in memory, which counts how often each row is read."""
 
-    def __init__(self, picture: Uint8, valid: Valid | None = None) -> None:
-        self.picture, self.ground = picture, Ground()
-        self.valid = np.ones(picture.shape[:2], np.bool_) if valid is None else valid
-        self.height, self.width = picture.shape[:2]
+    def __init__(self, image: Uint8, valid: Valid | None = None) -> None:
+        self.image, self.ground = image, Ground()
+        self.valid = np.ones(image.shape[:2], np.bool_) if valid is None else valid
+        self.height, self.width = image.shape[:2]
         self.reads = np.zeros(self.height, int)
 
     def read(self, top: int, bottom: int) -> tuple[Uint8, Valid]:
         self.reads[top:bottom] += 1
-        return self.picture[top:bottom], self.valid[top:bottom]
+        return self.image[top:bottom], self.valid[top:bottom]
 
 
 def surveyed(segmenter: Segmenter, raster: Painted, *, cell: int, overlap: float = 0.25, origin=(0, 0)) -> Uint8:
     axes = [
         Axis(pixels=pixels, cell=cell, span=span, overlap=int(overlap * span), origin=begin)
-        for pixels, span, begin in zip(raster.picture.shape, segmenter.output_size, origin, strict=False)
+        for pixels, span, begin in zip(raster.image.shape, segmenter.output_size, origin, strict=False)
     ]
     strips = list(segment_strips(segmenter, raster, *axes))
     assert [strip.top for strip in strips] == np.cumsum([0, *(len(s.labels) for s in strips)])[:-1].tolist()
-    assert (np.concatenate([strip.picture for strip in strips]) == raster.picture).all()
+    assert (np.concatenate([strip.image for strip in strips]) == raster.image).all()
     return np.concatenate([strip.labels for strip in strips])
 
 
@@ -51,12 +51,12 @@ def cells(segmenter: Segmenter) -> int:
     return segmenter.input.height // segmenter.output_size[0]
 
 
-def test_a_picture_of_one_tile_is_segmented_as_ever(segmenter: Segmenter, photo: Uint8) -> None:
+def test_a_image_of_one_tile_is_segmented_as_ever(segmenter: Segmenter, photo: Uint8) -> None:
     labels = surveyed(segmenter, Painted(photo), cell=cells(segmenter))
     assert (labels == segmenter.segment(photo)).all()
 
 
-def test_a_large_picture_is_as_right_as_a_small_one(segmenter: Segmenter, photo: Uint8) -> None:
+def test_a_large_image_is_as_right_as_a_small_one(segmenter: Segmenter, photo: Uint8) -> None:
     raster = Painted(np.tile(photo, (4, 5, 1)))
     truth = np.tile(make_photo_labels(*photo.shape[:2]), (4, 5))
     alone = (segmenter.segment(photo) == make_photo_labels(*photo.shape[:2])).mean()
@@ -87,24 +87,24 @@ def test_networks_that_give_labels_or_one_channel() -> None:
 
 def test_a_part_gives_what_the_whole_gives(segmenter: Segmenter, photo: Uint8) -> None:
     """More than a tile from its edges, where it lacks what lies beyond them, not a pixel differs."""
-    picture, side = np.tile(photo, (6, 6, 1)), cells(segmenter)
-    whole = surveyed(segmenter, Painted(picture), cell=side)
-    part = surveyed(segmenter, Painted(picture[13:, 21:]), cell=side, origin=(13, 21))
+    image, side = np.tile(photo, (6, 6, 1)), cells(segmenter)
+    whole = surveyed(segmenter, Painted(image), cell=side)
+    part = surveyed(segmenter, Painted(image[13:, 21:]), cell=side, origin=(13, 21))
     assert (part[48:-48, 64:-64] == whole[13:, 21:][48:-48, 64:-64]).all()
     assert (part == whole[13:, 21:]).mean() > 0.99
 
 
 def test_where_there_is_no_data_there_is_no_class(segmenter: Segmenter) -> None:
-    picture, valid = make_photo(200, 300), np.ones((200, 300), np.bool_)
+    image, valid = make_photo(200, 300), np.ones((200, 300), np.bool_)
     valid[:150, 40:], valid[170:, 299] = False, False
-    labels = surveyed(segmenter, Painted(picture, valid), cell=cells(segmenter))
+    labels = surveyed(segmenter, Painted(image, valid), cell=cells(segmenter))
     assert ((labels == segmenter.labels.ignore_index) == ~valid).all()
 
 
 def test_what_lies_under_no_data_makes_no_difference(segmenter: Segmenter) -> None:
-    picture, valid = make_photo(100, 100), np.ones((100, 100), np.bool_)
+    image, valid = make_photo(100, 100), np.ones((100, 100), np.bool_)
     valid[30:50, 30:60] = False
-    other = picture.copy()
+    other = image.copy()
     other[~valid] = 255
-    maps = [surveyed(segmenter, Painted(p, valid), cell=cells(segmenter)) for p in (picture, other)]
+    maps = [surveyed(segmenter, Painted(p, valid), cell=cells(segmenter)) for p in (image, other)]
     assert (maps[0] == maps[1]).all()

@@ -37,7 +37,7 @@ def read_labels(path: Path) -> np.ndarray:
         return dataset.read(1)
 
 
-def test_the_label_map_lies_where_the_picture_lies(ortho: Path, tmp_path: Path, tiny_model: Path) -> None:
+def test_the_label_map_lies_where_the_image_lies(ortho: Path, tmp_path: Path, tiny_model: Path) -> None:
     edgeseg.survey(ortho, tmp_path / "out", tiny_model)
     with rasterio.open(ortho) as before, rasterio.open(tmp_path / "out/ortho_labels.tif") as after:
         assert (after.crs, after.transform, after.shape) == (before.crs, before.transform, before.shape)
@@ -55,7 +55,7 @@ def test_areas_of_a_painted_map_are_right(tmp_path: Path, exact) -> None:
     assert (read_labels(tmp_path / "out/painted_labels.tif") == truth).all()
     expected = [float((truth == i).sum() * PIXEL**2) for i in range(4)]
     assert list(found.areas.values()) == pytest.approx(expected, rel=1e-9)
-    assert found.pictures[0].measured == "in the plane of the map"
+    assert found.images[0].measured == "in the plane of the map"
 
 
 def test_feet_and_degrees_become_square_metres(tmp_path: Path, exact) -> None:
@@ -64,19 +64,19 @@ def test_feet_and_degrees_become_square_metres(tmp_path: Path, exact) -> None:
     degrees = write_geotiff(tmp_path / "degrees.tif", COLORS_BGR[truth], crs="EPSG:4326", pixel=1e-6, corner=(11, 48))
     web = write_geotiff(tmp_path / "web.tif", COLORS_BGR[truth], crs="EPSG:3857", pixel=0.1, corner=(1224514, 6106855))
     found = edgeseg.survey([feet, degrees, web], tmp_path / "out", model)
-    total = [sum(picture.areas.values()) / truth.size for picture in found.pictures]
+    total = [sum(image.areas.values()) / truth.size for image in found.images]
     assert total[0] == pytest.approx((1200 / 3937) ** 2, rel=1e-6)  # the US survey foot
     assert total[2] == pytest.approx(0.1**2 * 0.448, rel=5e-3)  # cos(48 degrees) squared
     assert total[1] == pytest.approx(111_178.9e-6 * 74_625.4e-6, rel=1e-3)  # metres of a degree at 48 degrees north
 
 
 def test_pixels_without_data_stay_without(tmp_path: Path, tiny_model: Path) -> None:
-    picture = make_photo(HEIGHT, WIDTH)
-    picture[:60, 100:] = 0
-    found = edgeseg.survey(write_geotiff(tmp_path / "a.tif", picture, nodata=0), tmp_path / "out", tiny_model)
-    expected = (picture == 0).all(axis=2)
+    image = make_photo(HEIGHT, WIDTH)
+    image[:60, 100:] = 0
+    found = edgeseg.survey(write_geotiff(tmp_path / "a.tif", image, nodata=0), tmp_path / "out", tiny_model)
+    expected = (image == 0).all(axis=2)
     assert ((read_labels(tmp_path / "out/a_labels.tif") == 255) == expected).all()
-    assert found.pictures[0].no_data == expected.sum()
+    assert found.images[0].no_data == expected.sum()
     assert sum(found.pixels.values()) == (~expected).sum()
 
 
@@ -88,26 +88,26 @@ def test_what_is_transparent_has_no_data(tmp_path: Path, tiny_model: Path) -> No
         write_geotiff(tmp_path / "a.tif", bands, photometric="rgb", alpha="yes"), tmp_path / "out", tiny_model
     )
     assert ((read_labels(tmp_path / "out/a_labels.tif") == 255) == (alpha[0] == 0)).all()
-    assert found.pictures[0].no_data == 50 * HEIGHT
+    assert found.images[0].no_data == 50 * HEIGHT
 
 
 def test_a_part_of_a_mosaic_gives_what_the_mosaic_gives(tmp_path: Path, tiny_model: Path) -> None:
-    picture = np.tile(make_photo(48, 64), (7, 7, 1))
-    whole = write_geotiff(tmp_path / "whole.tif", picture)
+    image = np.tile(make_photo(48, 64), (7, 7, 1))
+    whole = write_geotiff(tmp_path / "whole.tif", image)
     corner = (500000 + 21 * PIXEL, 5300000 - 13 * PIXEL)
-    part = write_geotiff(tmp_path / "part.tif", picture[13:, 21:], corner=corner)
+    part = write_geotiff(tmp_path / "part.tif", image[13:, 21:], corner=corner)
     edgeseg.survey([whole, part], tmp_path / "out", tiny_model)
     maps = [read_labels(tmp_path / f"out/{name}_labels.tif") for name in ("whole", "part")]
     assert (maps[0][13:, 21:][48:-48, 64:-64] == maps[1][48:-48, 64:-64]).all()
 
 
 def test_a_scale_by_metres(tmp_path: Path, tiny_model: Path) -> None:
-    """Drawn at three times the size, seen at a third of it: the same picture."""
+    """Drawn at three times the size, seen at a third of it: the same image."""
     large = np.repeat(np.repeat(make_photo(48, 64), 3, 0), 3, 1)
     source = write_geotiff(tmp_path / "a.tif", large, corner=(1200 * PIXEL, 2400 * PIXEL))
     options = edgeseg.SurveyOptions(resolution=3 * PIXEL)
     found = edgeseg.survey(source, tmp_path / "out", tiny_model, options=options)
-    assert found.pictures[0].scale == pytest.approx(3)
+    assert found.images[0].scale == pytest.approx(3)
     expected = edgeseg.Segmenter(tiny_model).segment(large)
     assert (read_labels(tmp_path / "out/a_labels.tif") == expected).all()
 
@@ -124,7 +124,7 @@ def test_bands_of_other_types_and_orders(tmp_path: Path, exact) -> None:
     assert (read_labels(tmp_path / "other/a_labels.tif") == truth).all()
 
 
-def test_a_grey_one_is_a_picture_too(tmp_path: Path, tiny_model: Path) -> None:
+def test_a_grey_one_is_a_image_too(tmp_path: Path, tiny_model: Path) -> None:
     grey = make_photo(HEIGHT, WIDTH)[:, :, :1]
     source = write_geotiff(tmp_path / "a.tif", np.moveaxis(grey, 2, 0))
     edgeseg.survey(source, tmp_path / "out", tiny_model, options=edgeseg.SurveyOptions(overlay=True))
@@ -180,7 +180,7 @@ def test_polygons_cover_the_label_map(ortho: Path, tmp_path: Path, tiny_model: P
     found = edgeseg.survey(ortho, tmp_path / "out", tiny_model, options=options)
     collection = json.loads((tmp_path / "out/ortho.geojson").read_text())
     features = collection["features"]
-    assert len(features) == found.pictures[0].polygons > 3
+    assert len(features) == found.images[0].polygons > 3
     for name, area in found.areas.items():
         mine = [f["properties"]["square_metres"] for f in features if f["properties"]["class"] == name]
         assert sum(mine) == pytest.approx(area, abs=1e-4 * len(mine))
@@ -188,7 +188,7 @@ def test_polygons_cover_the_label_map(ortho: Path, tmp_path: Path, tiny_model: P
     assert (longitude, latitude) == pytest.approx((9.0, 47.85), abs=0.01)  # UTM 32's middle
 
 
-def test_polygons_of_a_picture_are_in_pixels_and_small_ones_stay_out(tmp_path: Path, exact) -> None:
+def test_polygons_of_a_image_are_in_pixels_and_small_ones_stay_out(tmp_path: Path, exact) -> None:
     model, _ = exact
     truth = np.zeros((64, 96), np.uint8)
     truth[10:20, 10:30], truth[12:14, 12:15], truth[40, 50] = 1, 2, 3

@@ -1,4 +1,4 @@
-"""Surveys of several pictures: what is written, what goes on, what is refused; and the command."""
+"""Surveys of several images: what is written, what goes on, what is refused; and the command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_folder_of_photos(photos: Path, tmp_path: Path, tiny_model: Path) -> N
     )
     labels = read_label_map(tmp_path / "out/a_labels.png")
     assert (labels == make_photo_labels(120, 160)).mean() > 0.97
-    first = found.pictures[0]
+    first = found.images[0]
     assert first.pixels == {name: int((labels == i).sum()) for i, name in enumerate(TINY_LABELS.names)}
     assert first.areas == pytest.approx({name: count / 4 for name, count in first.pixels.items()})
     assert found.areas == pytest.approx({name: count / 4 for name, count in found.pixels.items()})
@@ -68,18 +68,18 @@ def test_a_stopped_survey_goes_on(photos: Path, tmp_path: Path, tiny_model: Path
     (tmp_path / "out/.b_labels-0123456789ab.png").write_bytes(b"of a run that was killed")
     seen = []
     again = edgeseg.survey(photos, tmp_path / "out", tiny_model, progress=lambda *step: seen.append(step))
-    assert (again.kept, again.pictures) == (1, whole.pictures)
-    assert [step for step in seen if step[0] == "pictures"] == [("pictures", 2, 3), ("pictures", 3, 3)]
+    assert (again.kept, again.images) == (1, whole.images)
+    assert [step for step in seen if step[0] == "images"] == [("images", 2, 3), ("images", 3, 3)]
     assert content(tmp_path / "out") == content(tmp_path / "whole")
     assert edgeseg.survey(photos, tmp_path / "out", tiny_model).kept == 3
 
 
-def test_a_picture_that_changed_is_surveyed_anew(photos: Path, tmp_path: Path, tiny_model: Path) -> None:
+def test_a_image_that_changed_is_surveyed_anew(photos: Path, tmp_path: Path, tiny_model: Path) -> None:
     edgeseg.survey(photos, tmp_path / "out", tiny_model)
     write_image(photos / "c.png", make_photo(60, 60))
     (tmp_path / "out/a_labels.png").unlink()
     again = edgeseg.survey(photos, tmp_path / "out", tiny_model)
-    assert (again.kept, again.pictures[2].height) == (1, 60)
+    assert (again.kept, again.images[2].height) == (1, 60)
     assert (tmp_path / "out/a_labels.png").is_file()
 
 
@@ -100,19 +100,19 @@ def test_a_folder_that_holds_other_things_is_left_alone(photos: Path, tmp_path: 
     assert sorted(content(photos)) == ["a.png", "b.jpg", "c.png"]
 
 
-def test_a_broken_picture_does_not_stop_the_others(photos: Path, tmp_path: Path, tiny_model: Path) -> None:
-    (photos / "b.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"^1 of 3 pictures were left out.* done; the first: .*b.jpg is not"):
+def test_a_broken_image_does_not_stop_the_others(photos: Path, tmp_path: Path, tiny_model: Path) -> None:
+    (photos / "b.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"^1 of 3 images were left out.* done; the first: .*b.jpg is not"):
         edgeseg.survey(photos, tmp_path / "out", tiny_model)
     summary = json.loads((tmp_path / "out/summary.json").read_text())
-    assert [picture["name"] for picture in summary["pictures"]] == ["a", "c"]
+    assert [image["name"] for image in summary["pictures"]] == ["a", "c"]
 
 
 def test_the_scale_is_what_the_network_sees_as_one_pixel(tmp_path: Path, tiny_model: Path) -> None:
     large = np.repeat(np.repeat(make_photo(48, 64), 2, 0), 2, 1)
     write_image(tmp_path / "a.png", large)
     found = edgeseg.survey(tmp_path / "a.png", tmp_path / "out", tiny_model, options=edgeseg.SurveyOptions(scale=2))
-    assert found.pictures[0].scale == 2
+    assert found.images[0].scale == 2
     assert (read_label_map(tmp_path / "out/a_labels.png") == edgeseg.Segmenter(tiny_model).segment(large)).all()
 
 
@@ -139,10 +139,10 @@ def test_what_cannot_be_surveyed(photos: Path, tmp_path: Path, tiny_model: Path)
     (tmp_path / "a.txt").write_text("")
     write_image(tmp_path / "a.png", make_photo(48, 64))
     for sources, options, error, message in (
-        ([], {}, UsageError, "no pictures to survey"),
+        ([], {}, UsageError, "no images to survey"),
         (tmp_path / "absent.tif", {}, DataError, "absent.tif: no such file"),
-        (tmp_path / "empty", {}, DataError, "empty holds no pictures"),
-        (tmp_path / "a.txt", {}, UsageError, "a.txt is no picture"),
+        (tmp_path / "empty", {}, DataError, "empty holds no images"),
+        (tmp_path / "a.txt", {}, UsageError, "a.txt is no image"),
         ([photos, tmp_path / "a.png"], {}, UsageError, "photos/a.png and .*a.png have one name"),
         (photos / "a.png", {"resolution": 0.1}, UsageError, "does not tell how large a pixel is.*add --gsd METRES"),
         (photos / "a.png", {"bands": (1, 2, 3)}, UsageError, "--bands is for GeoTIFFs"),
@@ -188,7 +188,7 @@ def test_without_ray_several_workers_are_refused(
 
 @pytest.mark.slow
 def test_workers_write_what_one_process_writes(cli_process, photos: Path, tmp_path: Path, tiny_model: Path) -> None:
-    (photos / "d.png").write_bytes(b"no picture")
+    (photos / "d.png").write_bytes(b"no image")
     words = ("-m", tiny_model, "--overlay", "--gsd", 0.5)
     alone = cli_process("survey", photos, "-o", tmp_path / "alone", *words)
     spread = cli_process("survey", photos, "-o", tmp_path / "spread", *words, "--workers", 2, timeout_s=600)

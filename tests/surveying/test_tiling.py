@@ -1,4 +1,4 @@
-"""Tiles along one side of a picture: whole, overlapping, and weighted so that every cell gets the same."""
+"""Tiles along one side of an image: whole, overlapping, and weighted so that every cell gets the same."""
 
 from __future__ import annotations
 

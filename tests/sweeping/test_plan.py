@@ -103,7 +103,7 @@ def test_a_training_that_could_not_begin_is_told_before_any_does(meadow_folder: 
         checked(plan_of(data="nowhere"))
 
 
-def test_the_training_pictures_calibrate_unless_the_plan_names_others(meadow_folder: Path) -> None:
+def test_the_training_images_calibrate_unless_the_plan_names_others(meadow_folder: Path) -> None:
     plan = plan_of(data=str(meadow_folder))
     assert checked(plan).convert == {"calibration": str(meadow_folder / "images" / "train")}
     assert checked(replace(plan, convert={"calibration": "mine"})).convert == {"calibration": "mine"}
@@ -165,7 +165,7 @@ def test_the_command_of_a_training_is_the_call_that_the_sweep_makes(options: dic
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_command_of_a_conversion_is_the_call_that_the_sweep_makes(recipe: str, called: Any, tmp_path: Path) -> None:
     given = {
-        "calibration": "pictures", "images": 9, "target": "edgetpu", "output": "labels", "refine": "ranges, biases",
+        "calibration": "images", "images": 9, "target": "edgetpu", "output": "labels", "refine": "ranges, biases",
         "epochs": 2, "distill": True, "force": True,
     }  # fmt: skip
     assert set(given) == set(CONVERT)

@@ -1,4 +1,4 @@
-"""The synthetic aerial set: same bytes for the same seed, labels that belong to the picture, everything occurs."""
+"""The synthetic aerial set: same bytes for the same seed, labels that belong to the image, everything occurs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SMALL = {"height": 64, "width": 80}
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[tuple[Uint8, Uint8]]:
+def images() -> list[tuple[Uint8, Uint8]]:
     return [aerial.render(index, seed=5, **SMALL) for index in range(24)]
 
 
-def test_shapes_and_types(pictures: list[tuple[Uint8, Uint8]]) -> None:
-    for image, label_map in pictures:
+def test_shapes_and_types(images: list[tuple[Uint8, Uint8]]) -> None:
+    for image, label_map in images:
         assert (image.shape, image.dtype) == ((64, 80, 3), np.uint8)
         assert (label_map.shape, label_map.dtype) == ((64, 80), np.uint8)
 
@@ -38,29 +38,29 @@ def test_any_size(size: tuple[int, int]) -> None:
     assert label_map.shape == size
 
 
-def test_same_bytes_again(pictures: list[tuple[Uint8, Uint8]]) -> None:
+def test_same_bytes_again(images: list[tuple[Uint8, Uint8]]) -> None:
     for index in (3, 17):
         again = aerial.render(index, seed=5, **SMALL)
-        assert again[0].tobytes() == pictures[index][0].tobytes()
-        assert again[1].tobytes() == pictures[index][1].tobytes()
+        assert again[0].tobytes() == images[index][0].tobytes()
+        assert again[1].tobytes() == images[index][1].tobytes()
 
 
-def test_same_bytes_in_another_process(python: Any, pictures: list[tuple[Uint8, Uint8]]) -> None:
+def test_same_bytes_in_another_process(python: Any, images: list[tuple[Uint8, Uint8]]) -> None:
     code = (
         "from edgeseg.synth import aerial; from edgeseg.files import digest;"
         "print(*(digest(a.tobytes()) for a in aerial.render(4, seed=5, height=64, width=80)))"
     )
-    assert python("-c", code).stdout.split() == [digest(part.tobytes()) for part in pictures[4]]
+    assert python("-c", code).stdout.split() == [digest(part.tobytes()) for part in images[4]]
 
 
-def test_seed_and_index_both_matter(pictures: list[tuple[Uint8, Uint8]]) -> None:
-    digests = {image.tobytes() for image, _ in pictures}
-    assert len(digests) == len(pictures)
+def test_seed_and_index_both_matter(images: list[tuple[Uint8, Uint8]]) -> None:
+    digests = {image.tobytes() for image, _ in images}
+    assert len(digests) == len(images)
     assert aerial.render(0, seed=6, **SMALL)[0].tobytes() not in digests
 
 
-def test_every_class_occurs(pictures: list[tuple[Uint8, Uint8]]) -> None:
-    seen = np.unique(np.concatenate([label_map.ravel() for _, label_map in pictures]))
+def test_every_class_occurs(images: list[tuple[Uint8, Uint8]]) -> None:
+    seen = np.unique(np.concatenate([label_map.ravel() for _, label_map in images]))
     assert seen.tolist() == list(range(aerial.LABELS.num_classes))
 
 
@@ -82,13 +82,13 @@ def test_views_are_nadir_and_oblique() -> None:
     assert sum(pitch < 70 for pitch in pitches) >= 8
 
 
-def test_labels_lie_on_the_picture(pictures: list[tuple[Uint8, Uint8]]) -> None:
-    """Where the class changes, the picture changes too: moved by a few pixels, the labels fit it worse."""
+def test_labels_lie_on_the_image(images: list[tuple[Uint8, Uint8]]) -> None:
+    """Where the class changes, the image changes too: moved by a few pixels, the labels fit it worse."""
 
     def contrast(shift: int) -> float:
-        """Mean step of the picture across horizontal neighbours of different class."""
+        """Mean step of the image across horizontal neighbours of different class."""
         steps = []
-        for image, label_map in pictures:
+        for image, label_map in images:
             grey = image.astype(np.float32).mean(axis=2)
             moved = np.roll(label_map, shift, axis=1)[:, 8:-8]
             border = moved[:, 1:] != moved[:, :-1]
@@ -98,12 +98,12 @@ def test_labels_lie_on_the_picture(pictures: list[tuple[Uint8, Uint8]]) -> None:
     assert contrast(0) > 1.5 * max(contrast(-3), contrast(3))
 
 
-def test_classes_look_different(pictures: list[tuple[Uint8, Uint8]]) -> None:
-    """Low vegetation is greener than the road in every picture that shows both."""
+def test_classes_look_different(images: list[tuple[Uint8, Uint8]]) -> None:
+    """Low vegetation is greener than the road in every image that shows both."""
     names = aerial.LABELS.names
     road, green = names.index("road"), names.index("low vegetation")
     compared = 0
-    for image, label_map in pictures:
+    for image, label_map in images:
         if min((label_map == road).sum(), (label_map == green).sum()) > 200:
             greenness = image[:, :, 1].astype(np.float32) - image[:, :, 0]
             assert greenness[label_map == green].mean() > greenness[label_map == road].mean() + 8
@@ -114,13 +114,13 @@ def test_classes_look_different(pictures: list[tuple[Uint8, Uint8]]) -> None:
 @pytest.mark.parametrize(
     ("index", "seed", "size"), [(-1, 0, (64, 64)), (0, -1, (64, 64)), (0, 0, (15, 64)), (0, 0, (64, 0))]
 )
-def test_impossible_pictures_are_refused(index: int, seed: int, size: tuple[int, int]) -> None:
+def test_impossible_images_are_refused(index: int, seed: int, size: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="expected"):
         aerial.render(index, seed=seed, height=size[0], width=size[1])
 
 
 def test_a_flight_moves_smoothly_over_one_world() -> None:
-    """One second on, a picture is alike; half a minute on, it is another place."""
+    """One second on, an image is alike; half a minute on, it is another place."""
     shots = aerial.flight_shots(900, seed=1, height=48, width=64)
     labels = [aerial.shoot(shots[frame], height=48, width=64)[1] for frame in (0, 1, 899)]
     assert np.mean(labels[0] == labels[1]) > 0.9
@@ -149,7 +149,7 @@ def test_a_world_is_the_same_from_wherever_it_is_seen() -> None:
 
 
 def straight_down(altitude: float = 10.0) -> Camera:
-    """Looks down from above the origin, the picture's top to the north; 100 columns for 2 x 10 m."""
+    """Looks down from above the origin, the image's top to the north; 100 columns for 2 x 10 m."""
     pose = Pose(x=0, y=0, altitude=altitude, yaw=0, pitch=math.pi / 2, roll=0, fov=math.pi / 2)
     return Camera(pose, 50, 100)
 
@@ -179,7 +179,7 @@ def test_a_polygon_that_reaches_behind_the_camera_is_cut() -> None:
     ids = np.zeros((40, 60), np.uint8)
     fill(ids, pixels, 7)
     middle = ids[:, 30]
-    assert middle[-1] == 7  # from the lower edge of the picture ...
+    assert middle[-1] == 7  # from the lower edge of the image ...
     ends = camera.to_pixels(camera.in_view(np.array([[0.0, 15, 0]])))[0, 1]
     assert np.flatnonzero(middle)[0] == pytest.approx(ends, abs=1.01)  # ... up to where the strip ends
 

@@ -161,9 +161,9 @@ def test_markup_in_names_is_shown_as_it_is(cli: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n", b"x" * 5000])
 def test_what_is_no_model_is_one_line(cli: Any, tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "picture.tflite"
+    path = tmp_path / "image.tflite"
     path.write_bytes(content)
-    assert "picture.tflite: not a .tflite file" in cli("inspect", path).error
+    assert "image.tflite: not a .tflite file" in cli("inspect", path).error
 
 
 def test_a_flipped_byte_in_a_file_with_a_card_is_noticed(cli: Any, model: Path) -> None:

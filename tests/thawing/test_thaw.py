@@ -26,7 +26,7 @@ from edgeseg.runtime.protocol import OpenOptions
 from edgeseg.runtime.registry import open_network
 from edgeseg.tflite.graph import read_graph
 from edgeseg.thawed_layers import Resize, Rounded
-from edgeseg.thawing.agreement import agreement, noise, pictures
+from edgeseg.thawing.agreement import agreement, inputs_from, noise
 from edgeseg.thawing.thaw import Thawed, set_statistics, thaw
 
 Meadow = tuple[Dataset, Dataset]
@@ -165,7 +165,7 @@ def test_files_of_every_recipe(recipe: str, files: dict[str, Path], meadow: Mead
     assert thawed.left_out == ()
     assert thawed.rounding == (recipe == "int8_ptq")
     images = [image for image, _ in meadow[1]]
-    found = agreement(thawed.model, thawed.outputs, files[recipe], pictures(files[recipe], images))
+    found = agreement(thawed.model, thawed.outputs, files[recipe], inputs_from(files[recipe], images))
     assert found is not None
     assert found.share >= 0.99
     assert found.compared == len(images)
@@ -292,7 +292,7 @@ def test_public_files_are_rebuilt(name: str, test_data: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if "posenet" not in name and "bodypix" not in name])
-def test_public_files_agree_on_noise_and_on_pictures(name: str, test_data: Path) -> None:
+def test_public_files_agree_on_noise_and_on_images(name: str, test_data: Path) -> None:
     """To 99 %, or as well as the runtime's own two sets of kernels agree: some files' rounding is chaotic."""
     path = public_file(test_data, name)
     thawed = thaw(path)
@@ -300,7 +300,7 @@ def test_public_files_agree_on_noise_and_on_pictures(name: str, test_data: Path)
     images = [read_image(p) for p in sorted((test_data / "camvid" / "val").iterdir())[:100]]
     kinds = [inputs]
     if len(inputs[0]) == 1 and inputs[0][0].ndim == 4 and inputs[0][0].shape[3] in (1, 3):
-        kinds.append(list(pictures(path, images)))
+        kinds.append(list(inputs_from(path, images)))
     for kind in kinds:
         found = agreement(thawed.model, thawed.outputs, path, kind)
         assert found is not None

@@ -1,7 +1,7 @@
 """Makes the models of this folder again: `PYTHONPATH=tests python tests/tiny/make.py`.
 
 They tell sky, field and anything else by colour, with one average pooling and one 1x1 convolution of hand-set weights:
-a few kilobytes, and right on the tests' painted pictures. What surrounds a network can so be tested in milliseconds
+a few kilobytes, and right on the tests' painted images. What surrounds a network can so be tested in milliseconds
 and without TensorFlow.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 from painting import TINY_LABELS, make_photo
 
 from edgeseg.card import InputSpec, ModelCard, Recipe
+from edgeseg.conversion.images import divide_arrays
 from edgeseg.conversion.network import convert_network
-from edgeseg.conversion.pictures import divide_arrays
 from edgeseg.files import write_bytes
 from edgeseg.keras_model import save_model
 
@@ -42,9 +42,9 @@ def main() -> None:
         licence="Apache-2.0",
     )
     save_model(Path(__file__).parent / "colours.keras", network, card)
-    pictures = [make_photo(HEIGHT, WIDTH)]
+    images = [make_photo(HEIGHT, WIDTH)]
     for name in ("float32", "int8_ptq"):
-        done = convert_network(network, card, Recipe(name=name), divide_arrays(pictures, "the tests' painted picture"))
+        done = convert_network(network, card, Recipe(name=name), divide_arrays(images, "the tests' painted image"))
         path = Path(__file__).parent / f"{card.name}_{name}.tflite"
         write_bytes(path, done.content)
         print(f"{path}: {len(done.content)} bytes, agreement {done.agreement}")

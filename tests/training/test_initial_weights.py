@@ -57,8 +57,8 @@ def test_the_backbone_computes_what_the_file_computes_and_its_norms_hold_the_dat
     init_from_tflite(network, donor[1], "mobilenetv2_0.2", small_card.input, meadow[0])
 
     last = keras.Model(network.input, network.get_layer("block_16_project_BN").output)
-    picture = normalise(fit(meadow[1].load(0)[0], small_card.input), small_card.input)[None]
-    ours, theirs = np.asarray(last(picture)), np.asarray(donor[0](picture))
+    seen = normalise(fit(meadow[1].load(0)[0], small_card.input), small_card.input)[None]
+    ours, theirs = np.asarray(last(seen)), np.asarray(donor[0](seen))
     assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
 
     stem = keras.Model(network.input, network.get_layer("Conv1").output)
@@ -97,9 +97,9 @@ def test_any_backbone_and_deeplab_s_pyramid_are_taken_over(
     network = build_network(keras, spec, batch_size=1)
     taken = init_from_tflite(network, path, spec.backbone, small_card.input, meadow[0])
     assert taken == sum("Conv2D" in type(layer).__name__ for layer in theirs.layers) + 1  # the projection in two parts
-    picture = normalise(fit(meadow[1].load(0)[0], small_card.input), small_card.input)[None]
+    seen = normalise(fit(meadow[1].load(0)[0], small_card.input), small_card.input)[None]
     pyramid = keras.Model(network.input, network.get_layer("aspp_relu").output)
-    ours, wanted = np.asarray(pyramid(picture)), np.asarray(theirs(picture))
+    ours, wanted = np.asarray(pyramid(seen)), np.asarray(theirs(seen))
     assert np.abs(ours - wanted).max() < 1e-3 * np.abs(wanted).max()
 
 

@@ -36,8 +36,8 @@ def test_a_network_trained_on_jax_needs_no_tensorflow_and_runs_on_it(tmp_path: P
     assert done.returncode == 0, done.stderr
     network, card = load_model(tmp_path / "run/model.keras")
     assert card is not None
-    picture = render(0, seed=5, height=64, width=96)[0]
-    found = KerasSegmenter(network, card.input, card.labels).segment(picture)
+    image = render(0, seed=5, height=64, width=96)[0]
+    found = KerasSegmenter(network, card.input, card.labels).segment(image)
     assert found.shape == (64, 96)
     assert card.scores[0].miou > 0
     assert np.unique(found).size > 1

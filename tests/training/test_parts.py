@@ -29,7 +29,7 @@ from edgeseg.training.precision import precision, seeded
 OPTIONS = TrainingOptions(epochs=3, batch_size=2, learning_rate=0.1, warmup_steps=0, val_every=2)
 
 
-def pictures(count: int, height: int = 8, width: int = 8) -> list[tuple[np.ndarray, np.ndarray]]:
+def some_images(count: int, height: int = 8, width: int = 8) -> list[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(0)
     return [
         (rng.integers(0, 256, (height, width, 3)).astype(np.uint8), np.full((height, width), n, np.uint8))
@@ -52,7 +52,7 @@ def small_network() -> keras.Model:
 # === Batch normalisation ===
 
 
-def test_measured_statistics_are_those_of_the_pictures_and_nothing_else_changes() -> None:
+def test_measured_statistics_are_those_of_the_images_and_nothing_else_changes() -> None:
     network = small_network()
     images = np.random.default_rng(1).normal(3, 2, (5, 8, 8, 3)).astype(np.float32)
     others = [v.numpy() for v in network.trainable_variables]
@@ -138,7 +138,7 @@ def test_a_seed_gives_the_same_weights_and_leaves_the_users_generators_as_they_w
 
 
 def test_batches_are_a_function_of_seed_and_epoch() -> None:
-    spec, samples = InputSpec(height=8, width=8), pictures(5)
+    spec, samples = InputSpec(height=8, width=8), some_images(5)
     one, other = (Batches(samples, spec, (8, 8), OPTIONS) for _ in range(2))
     list(one.epoch(0))
     for (a, labels), (b, _) in zip(one.epoch(1), other.epoch(1), strict=True):
@@ -149,18 +149,18 @@ def test_batches_are_a_function_of_seed_and_epoch() -> None:
     assert not np.array_equal(first, second)
 
 
-def test_fewer_pictures_than_a_batch_are_repeated() -> None:
-    batches = Batches(pictures(1), InputSpec(height=8, width=8), (8, 8), replace(OPTIONS, batch_size=3))
+def test_fewer_images_than_a_batch_are_repeated() -> None:
+    batches = Batches(some_images(1), InputSpec(height=8, width=8), (8, 8), replace(OPTIONS, batch_size=3))
     assert [images.shape for images, _ in batches.epoch(0)] == [(3, 8, 8, 3)]
 
 
-def test_plain_pictures_are_what_the_network_sees_in_use() -> None:
-    batches = Batches(pictures(5), InputSpec(height=4, width=6), (8, 8), OPTIONS)
+def test_plain_images_are_what_the_network_sees_in_use() -> None:
+    batches = Batches(some_images(5), InputSpec(height=4, width=6), (8, 8), OPTIONS)
     assert [images.shape for images in batches.plain(3)] == [(2, 4, 6, 3), (1, 4, 6, 3)]
 
 
 def test_letterboxed_training_keeps_the_shape_and_ignores_the_padding() -> None:
-    """A square of ones in a 20x40 picture stays a square in a 40x40 input, with ignored rows around the picture."""
+    """A square of ones in a 20x40 image stays a square in a 40x40 input, with ignored rows around the image."""
     image, labels = np.zeros((20, 40, 3), np.uint8), np.zeros((20, 40), np.uint8)
     labels[5:15, 10:20] = 1
     still = Augmentation(scale=(1, 1), mirror=False, contrast=0, brightness=0, saturation=0, gamma=1)
@@ -199,7 +199,7 @@ def run(folder: Path, options: TrainingOptions, judge: FakeJudge, network: keras
     checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings)
     if checkpoint.path.exists():
         checkpoint.load(network)
-    batches = Batches(pictures(4), InputSpec(height=8, width=8), (8, 8), options)
+    batches = Batches(some_images(4), InputSpec(height=8, width=8), (8, 8), options)
     return fit(network, batches, judge, checkpoint, options, told.append), told
 
 

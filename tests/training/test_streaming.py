@@ -1,4 +1,4 @@
-"""Pictures in memory or read as they are needed: the same batches, and no more of them at once than a few."""
+"""Images in memory or read as they are needed: the same batches, and no more of them at once than a few."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import DataError
 from edgeseg.threads import made_ahead
-from edgeseg.training import pictures
+from edgeseg.training import images as training_images
 from edgeseg.training.batches import AHEAD, Batches
+from edgeseg.training.images import read_checked
 from edgeseg.training.options import TrainingOptions
-from edgeseg.training.pictures import read_checked
 from edgeseg.training.teaching import Unlabelled
 
 Meadow = tuple[Dataset, Dataset]
@@ -37,7 +37,7 @@ def test_streamed_batches_are_those_in_memory_bit_for_bit(meadow: Meadow) -> Non
         np.testing.assert_array_equal(images, wanted_images)
 
 
-def test_pictures_are_read_a_few_batches_ahead_and_no_further(meadow: Meadow) -> None:
+def test_images_are_read_a_few_batches_ahead_and_no_further(meadow: Meadow) -> None:
     read: list[int] = []
 
     class Watched:
@@ -64,16 +64,16 @@ def test_work_ahead_keeps_its_order_and_raises_at_the_turn_of_what_failed() -> N
         elif item == 1:
             blocked.set()
         elif item == 3:
-            raise DataError("no picture")
+            raise DataError("no image")
         return 10 * item
 
     made = made_ahead(make, range(9), 2)
     assert [next(made) for _ in range(3)] == [0, 10, 20]
-    with pytest.raises(DataError, match="no picture"):
+    with pytest.raises(DataError, match="no image"):
         next(made)
 
 
-def test_a_picture_that_vanishes_ends_the_epoch_in_one_line(tiny_dataset: Path) -> None:
+def test_a_image_that_vanishes_ends_the_epoch_in_one_line(tiny_dataset: Path) -> None:
     dataset = open_dataset(tiny_dataset, "val")
     batches = Batches(dataset, SPEC, SIZE, TrainingOptions(batch_size=1))
     dataset.images[0].unlink()
@@ -84,25 +84,25 @@ def test_a_picture_that_vanishes_ends_the_epoch_in_one_line(tiny_dataset: Path) 
 def test_a_set_stays_in_memory_if_it_takes_a_quarter_of_what_is_free(
     meadow: Meadow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Eight pictures of 64x96 and their labels take 8 * 64 * 96 * 4 bytes."""
+    """Eight images of 64x96 and their labels take 8 * 64 * 96 * 4 bytes."""
     needed, told = 8 * 64 * 96 * 4, []
     caplog.set_level("INFO")
-    monkeypatch.setattr(pictures, "free_memory_bytes", lambda: 4 * needed)
+    monkeypatch.setattr(training_images, "free_memory_bytes", lambda: 4 * needed)
     samples, counts = read_checked(*meadow, advance=lambda *progress: told.append(progress))
     assert isinstance(samples, list)
     assert told == [(done, 11) for done in range(1, 12)]
-    monkeypatch.setattr(pictures, "free_memory_bytes", lambda: 4 * needed - 1)
+    monkeypatch.setattr(training_images, "free_memory_bytes", lambda: 4 * needed - 1)
     assert caplog.text == ""
     streamed, same = read_checked(*meadow)
     assert not isinstance(streamed, list)
     np.testing.assert_array_equal(streamed[7][0], samples[7][0])
-    assert "8 pictures would take 0.0 GB of the 0.0 GB of memory that are free" in caplog.text
+    assert "8 images would take 0.0 GB of the 0.0 GB of memory that are free" in caplog.text
     np.testing.assert_array_equal(same, counts)
     assert isinstance(read_checked(*meadow, in_memory=True)[0], list)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_pictures_of_no_set_come_behind_those_of_the_set(meadow: Meadow, in_memory: bool) -> None:
+def test_images_of_no_set_come_behind_those_of_the_set(meadow: Meadow, in_memory: bool) -> None:
     more = Unlabelled([meadow[1].load(n)[0] for n in range(2)], 255)
     samples, counts = read_checked(*meadow, in_memory=in_memory, more=more)
     assert len(samples) == 10

@@ -67,11 +67,11 @@ def test_a_teacher_alone_asks_no_labels() -> None:
     InputSpec(height=64, width=96, order="bgr", mean=(104.0, 117.0, 123.0), std=1.0),
 ])  # fmt: skip
 def test_the_teacher_sees_what_the_student_sees(spec: InputSpec, teacher: Path, meadow: Meadow) -> None:
-    picture = read_image(meadow[0].images[0])
-    seen = normalise(fit(picture, spec), spec)[None]
-    assert np.array_equal(frames(seen, spec)[0], picture)
+    image = read_image(meadow[0].images[0])
+    seen = normalise(fit(image, spec), spec)[None]
+    assert np.array_equal(frames(seen, spec)[0], image)
     segmenter = Segmenter(teacher)
-    segmenter.prepare(picture)
+    segmenter.prepare(image)
     segmenter.invoke()
     said = FileTeacher(teacher, spec, meadow[0].labels, SIZE)(seen)
     np.testing.assert_allclose(said[0], segmenter.probabilities(*SIZE), atol=1e-6)
@@ -79,7 +79,7 @@ def test_the_teacher_sees_what_the_student_sees(spec: InputSpec, teacher: Path, 
 
 
 def test_a_student_learns_without_a_label(teacher: Path, meadow: Meadow, tiny_card: ModelCard, tmp_path: Path) -> None:
-    """Of eight pictures one has labels, and they count for a hundredth."""
+    """Of eight images one has labels, and they count for a hundredth."""
     one = replace(meadow[0], images=meadow[0].images[:1], label_maps=meadow[0].label_maps[:1])
     others = [read_image(path) for path in meadow[0].images[1:]]
     options = replace(OPTIONS, epochs=8, val_every=8, teacher_weight=0.99)

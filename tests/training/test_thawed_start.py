@@ -59,12 +59,12 @@ def test_it_starts_as_the_file_computes_and_takes_other_sizes(theirs: Path, mead
     folded = edgeseg.thaw(theirs, rounding=False).model
     whole = start.blueprint.build((64, 96))
     start_of_file(theirs, start.card, [read_image(path) for path in meadow[0].images])(whole)
-    picture = np.random.default_rng(0).normal(0, 0.5, (1, 64, 96, 3)).astype(np.float32)
+    image = np.random.default_rng(0).normal(0, 0.5, (1, 64, 96, 3)).astype(np.float32)
     features, wanted = (
         keras.Model(model.input, next(x.input for x in model.layers if x.name == name))
         for model, name in ((whole, "logits"), (folded, last_convolution(folded)))
     )
-    np.testing.assert_allclose(features(picture), wanted(picture), atol=2e-3)
+    np.testing.assert_allclose(features(image), wanted(image), atol=2e-3)
     norm = next(x for x in whole.layers if hasattr(x, "moving_mean"))
     assert not np.allclose(norm.moving_mean, 0)
 
@@ -75,8 +75,8 @@ def last_convolution(network: Any) -> str:
 
 def test_its_own_classes_stay(meadow: Meadow, tmp_path: Path) -> None:
     path = tmp_path / "own.tflite"
-    pictures = [read_image(file) for file in meadow[0].images]
-    path.write_bytes(convert(colour_network(), "int8_ptq", calibration=pictures, labels=meadow[0].labels).content)
+    images = [read_image(file) for file in meadow[0].images]
+    path.write_bytes(convert(colour_network(), "int8_ptq", calibration=images, labels=meadow[0].labels).content)
     start = file_start(str(path), meadow[0], None)
     network = start.blueprint.build((64, 96))
     assert start.initialise is not None

@@ -100,7 +100,7 @@ def test_a_resumed_training_ends_exactly_where_an_uninterrupted_one_does(
     assert measured(whole) == measured(halves)
 
 
-def test_pictures_read_as_they_are_needed_give_the_same_weights(
+def test_images_read_as_they_are_needed_give_the_same_weights(
     finished: tuple[Path, ModelCard, TrainingOptions], meadow: Meadow, tiny_card: ModelCard, tmp_path: Path
 ) -> None:
     train_float(tiny_card, *meadow, tmp_path, replace(OPTIONS, in_memory=False))

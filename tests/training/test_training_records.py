@@ -31,7 +31,7 @@ def test_a_training_ends_with_a_page(cli: Any, meadow_folder: Path, tmp_path: Pa
     assert done.exit_code == 0, done.stderr
     page = tmp_path / "run/training.html"
     assert done.json["page"] == str(page)
-    assert "the worst pictures" in done.stderr
+    assert "the worst images" in done.stderr
     text = page.read_text()
     assert "2 epochs of training" in text
     assert text.count("<img ") == 9

@@ -93,7 +93,7 @@ def test_senseless_rates_are_refused() -> None:
         TrainingOptions(transfer_rate=-1)
 
 
-def test_pictures_and_label_maps_turn_alike() -> None:
+def test_images_and_label_maps_turn_alike() -> None:
     labels = np.arange(64, dtype=np.uint8).reshape(8, 8)
     image = np.repeat(labels[..., None], 3, axis=2)
     still = Augmentation(
@@ -109,11 +109,11 @@ def test_pictures_and_label_maps_turn_alike() -> None:
     assert seen == {0, 1, 2, 3}
     tilted = replace(still, quarter_turns=False, rotation=20)
     _, moved = augment(image, labels, InputSpec(height=8, width=8), (8, 8), tilted, np.random.default_rng(0))
-    assert (moved == 255).any()  # corners from outside the picture
+    assert (moved == 255).any()  # corners from outside the image
     assert moved[4, 4] == labels[4, 4]
 
 
-def test_bending_moves_pictures_and_label_maps_alike_and_smoothly() -> None:
+def test_bending_moves_images_and_label_maps_alike_and_smoothly() -> None:
     row, column = np.mgrid[0:64, 0:80]
     labels = (row // 8 * 10 + column // 8).astype(np.uint8)  # a chessboard of 80 squares
     image = np.repeat(2 * labels[..., None], 3, axis=2)

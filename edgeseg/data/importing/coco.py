@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgeseg.data.importing.finding import PictureFiles, jsons_of, looks_like
-from edgeseg.data.importing.records import Mask, Names, Picture, Region, Source, Tally, painter
+from edgeseg.data.importing.finding import ImageFiles, jsons_of, looks_like
+from edgeseg.data.importing.records import Mask, Names, Region, Sample, Source, Tally, painter
 from edgeseg.data.importing.rle import coco_mask, run_mask
 from edgeseg.data.importing.shapes import points_of, polygon
 from edgeseg.data.split_names import split_named
@@ -30,7 +30,7 @@ def matches(root: Path) -> bool:
 
 def read(root: Path) -> Source:
     """Reads every COCO file below `root`."""
-    tally, names, files, pictures = Tally(), Names(), PictureFiles(root), list[Picture]()
+    tally, names, files, samples = Tally(), Names(), ImageFiles(root), list[Sample]()
     for path in jsons_of(root, "coco"):
         content = read_json(path, "annotations")
         classes = categories(content, path)
@@ -52,23 +52,21 @@ def read(root: Path) -> Source:
                 except DataError as error:
                     tally.add("annotation", str(error), image.name)
             draw = painter(regions, size_of(entry))
-            pictures.append(Picture(image=image, split=split_of(path, image), draw=draw))
+            samples.append(Sample(image=image, split=split_of(path, image), draw=draw))
     return Source(
-        names=names.tuple(), pictures=tuple(pictures), tally=tally, sparse=True,
+        names=names.tuple(), samples=tuple(samples), tally=tally, sparse=True,
         overlap="crowds below, then as the file orders them",
     )  # fmt: skip
 
 
-def entries(
-    content: dict[str, Any], path: Path, files: PictureFiles, tally: Tally
-) -> list[tuple[dict[str, Any], Path]]:
-    """Returns a file's entries of pictures, each with its picture; those without one are counted."""
+def entries(content: dict[str, Any], path: Path, files: ImageFiles, tally: Tally) -> list[tuple[dict[str, Any], Path]]:
+    """Returns a file's entries of images, each with its image; those without one are counted."""
     found = []
     for entry in content["images"]:
         name = str(entry.get("file_name", "")) if isinstance(entry, dict) else ""
         image = files.find(name, path)
         if image is None:
-            tally.add("picture", "named in the annotations, but not there", name or path.name)
+            tally.add("image", "named in the annotations, but not there", name or path.name)
         else:
             found.append((entry, image))
     return found
@@ -83,7 +81,7 @@ def categories(content: dict[str, Any], path: Path) -> dict[Any, str]:
 
 
 def split_of(path: Path, image: Path) -> str:
-    """Returns the split that an annotation file is of, by its name, its folder's or the picture's folder's."""
+    """Returns the split that an annotation file is of, by its name, its folder's or the image's folder's."""
     return split_named(path.stem) or split_named(path.parent.name) or split_named(image.parent.name)
 
 
@@ -119,5 +117,5 @@ def _decoded(segmentation: dict[str, Any], height: int, width: int) -> Mask:
         return run_mask(segmentation["counts"], height, width, by_columns=True)
     mask = coco_mask(segmentation)
     if mask.shape != (height, width):
-        raise DataError(f"run lengths of {quoted(segmentation.get('size'))} in a picture of {height}x{width}")
+        raise DataError(f"run lengths of {quoted(segmentation.get('size'))} in an image of {height}x{width}")
     return mask

@@ -2,7 +2,7 @@
 
 https://docs.cvat.ai/docs/dataset_management/formats/xml_format/. A higher z_order lies on top; of equal ones the later.
 A mask's runs go along the rows of its box and begin with unset pixels. A video's tracks hold a shape for every frame,
-those between key frames, too; its pictures are called `frame_000123`.
+those between key frames, too; its images are called `frame_000123`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from edgeseg.data.importing.finding import PictureFiles, files_in
-from edgeseg.data.importing.records import Colour, Mask, Names, Picture, Region, Source, Tally, painter
+from edgeseg.data.importing.finding import ImageFiles, files_in
+from edgeseg.data.importing.records import Colour, Mask, Names, Region, Sample, Source, Tally, painter
 from edgeseg.data.importing.rle import run_mask
 from edgeseg.data.importing.shapes import Points, box, ellipse, line, placed, points_of, polygon
 from edgeseg.data.split_names import split_named
@@ -31,8 +31,8 @@ def matches(root: Path) -> bool:
 
 def read(root: Path) -> Source:
     """Reads every CVAT file below `root`."""
-    tally, names, files = Tally(), Names(), PictureFiles(root)
-    colours, pictures = dict[str, Colour](), list[Picture]()
+    tally, names, files = Tally(), Names(), ImageFiles(root)
+    colours, samples = dict[str, Colour](), list[Sample]()
     for path in files_in(root, frozenset({".xml"})):
         if _root_tag(path) != "annotations":
             continue
@@ -46,9 +46,9 @@ def read(root: Path) -> Source:
                 names.index(name)
                 colours |= _colour(name, label.findtext("color", ""))
         images = [*content.findall("image"), *_frames(content, tally)]
-        pictures += [picture for image in images if (picture := _picture(image, path, files, names, tally))]
+        samples += [sample for image in images if (sample := _sample(image, path, files, names, tally))]
     return Source(
-        names=names.tuple(), pictures=tuple(pictures), tally=tally, sparse=True, colours=colours,
+        names=names.tuple(), samples=tuple(samples), tally=tally, sparse=True, colours=colours,
         overlap="the higher z_order on top, of equal ones the later",
     )  # fmt: skip
 
@@ -71,11 +71,11 @@ def _frames(content: Xml.Element, tally: Tally) -> list[Xml.Element]:
     return [images[number] for number in sorted(images)]
 
 
-def _picture(image: Xml.Element, path: Path, files: PictureFiles, names: Names, tally: Tally) -> Picture | None:
+def _sample(image: Xml.Element, path: Path, files: ImageFiles, names: Names, tally: Tally) -> Sample | None:
     name = image.get("name", "")
     found = files.find(name, path)
     if found is None:
-        tally.add("picture", "named in the annotations, but not there", name)
+        tally.add("image", "named in the annotations, but not there", name)
         return None
     regions = list[Region]()
     for shape in sorted(image, key=lambda element: _whole(element.get("z_order", "0"))):
@@ -89,7 +89,7 @@ def _picture(image: Xml.Element, path: Path, files: PictureFiles, names: Names, 
     split = split_named(image.get("subset", "")) or split_named(found.parent.name)
     size = _whole(image.get("height", "0")), _whole(image.get("width", "0"))
     draw = painter(regions, size if all(size) else None)
-    return Picture(image=found, split=split, draw=draw)
+    return Sample(image=found, split=split, draw=draw)
 
 
 def _mask_of(shape: Xml.Element) -> Callable[[int, int], Mask]:

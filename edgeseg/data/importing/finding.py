@@ -1,4 +1,4 @@
-"""Finding a source's files: its pictures by the names that annotations give, its JSON files by what they hold."""
+"""Finding a source's files: its images by the names that annotations give, its JSON files by what they hold."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def files_in(root: Path, suffixes: frozenset[str]) -> list[Path]:
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(root).parts))
 
 
-class PictureFiles:
-    """The pictures below a folder, found by the names that annotations give them.
+class ImageFiles:
+    """The images below a folder, found by the names that annotations give them.
 
     Args:
-        root: The folder; of a file, the one that it lies in, or the one above if that holds no picture.
+        root: The folder; of a file, the one that it lies in, or the one above if that holds no image.
     """
 
     def __init__(self, root: Path) -> None:
@@ -39,7 +39,7 @@ class PictureFiles:
             self._by_name[path.stem].append(path)
 
     def find(self, name: str, near: Path) -> Path | None:
-        """Returns the picture that `name` means: the same file name, and then as many of the folders as can be.
+        """Returns the image that `name` means: the same file name, and then as many of the folders as can be.
 
         Args:
             name: A path in any form, also of another machine; a frame of a video may lack its suffix.

@@ -65,16 +65,16 @@ def read_source(root: Path, name: str = "auto") -> tuple[str, Source]:
     if found is None:
         raise DataError(
             f"{root} is in no format that is known; it holds {seen(root)}. --format names one of {', '.join(FORMATS)}; "
-            "pictures and masks pair by folders such as images/ and masks/, or by names such as a.jpg and a_mask.png"
+            "images and masks pair by folders such as images/ and masks/, or by names such as a.jpg and a_mask.png"
         )
     return found, _read(FORMATS[found], root)
 
 
 def _read(module: ModuleType, root: Path) -> Source:
     source: Source = module.read(root)
-    if not source.pictures:
+    if not source.samples:
         reasons = "; ".join(f"{d.count} {d.what}: {d.why}, such as {quoted(d.example)}" for d in source.tally.dropped())
-        raise DataError(f"{root} has no picture with labels, read as {module.NAME}: {reasons or 'it names none'}")
+        raise DataError(f"{root} has no image with labels, read as {module.NAME}: {reasons or 'it names none'}")
     return source
 
 

@@ -1,7 +1,7 @@
 """Label Studio: its JSON and JSON-MIN exports; polygons, rectangles and ellipses in percent, brushes as run lengths.
 
 https://labelstud.io/guide/export. Regions are painted in the order of the result, the later on top. Of several
-annotations of one picture the first that was not cancelled is taken, before it one marked as ground truth.
+annotations of one image the first that was not cancelled is taken, before it one marked as ground truth.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from edgeseg.data.importing.finding import PictureFiles, jsons_of, looks_like
-from edgeseg.data.importing.records import Mask, Names, Picture, Region, Source, Tally, painter
+from edgeseg.data.importing.finding import ImageFiles, jsons_of, looks_like
+from edgeseg.data.importing.records import Mask, Names, Region, Sample, Source, Tally, painter
 from edgeseg.data.importing.rle import label_studio_mask
 from edgeseg.data.importing.shapes import Points, box, ellipse, points_of, polygon, turned
 from edgeseg.data.split_names import split_named
@@ -34,27 +34,27 @@ def matches(root: Path) -> bool:
 
 def read(root: Path) -> Source:
     """Reads every Label Studio file below `root`."""
-    tally, names, files, pictures = Tally(), Names(), PictureFiles(root), list[Picture]()
+    tally, names, files, samples = Tally(), Names(), ImageFiles(root), list[Sample]()
     for path in jsons_of(root, "label_studio"):
         for task in read_json(path, "annotations"):
-            told = _picture_name(task)
+            told = _image_name(task)
             image = next((found for name in _names(told) if (found := files.find(name, path))), None)
             results = _results(task, tally, told)
             if image is None:
-                tally.add("picture", "named in the annotations, but not there", told or path.name)
+                tally.add("image", "named in the annotations, but not there", told or path.name)
             elif results is None:
-                tally.add("picture", "no annotation of it is finished", told)
+                tally.add("image", "no annotation of it is finished", told)
             else:
                 draw = _drawing(results, names, tally, image)
                 split = split_named(image.parent.name)
-                pictures.append(Picture(image=image, split=split, draw=draw))
+                samples.append(Sample(image=image, split=split, draw=draw))
     return Source(
-        names=names.tuple(), pictures=tuple(pictures), tally=tally, sparse=True,
+        names=names.tuple(), samples=tuple(samples), tally=tally, sparse=True,
         overlap="as the result orders them, the later on top",
     )  # fmt: skip
 
 
-def _picture_name(task: dict[str, Any]) -> str:
+def _image_name(task: dict[str, Any]) -> str:
     values = task["data"] if isinstance(task.get("data"), dict) else task
     found = [text for text in values.values() if isinstance(text, str)]
     return next((text for text in found if Path(_path_in(text)).suffix.lower() in IMAGE_SUFFIXES), "")
@@ -81,7 +81,7 @@ def _results(task: dict[str, Any], tally: Tally, told: str) -> list[dict[str, An
         return [region for regions in lists for region in regions]
     notes = [n for n in task.get("annotations") or task.get("completions") or [] if not n.get("was_cancelled")]
     for _ in notes[1:]:
-        tally.add("annotation", "another one of the same picture is taken", told)
+        tally.add("annotation", "another one of the same image is taken", told)
     best = max(notes, key=lambda note: bool(note.get("ground_truth")), default=None)
     return None if best is None else list(best.get("result") or [])
 
@@ -96,7 +96,7 @@ def _drawing(results: list[dict[str, Any]], names: Names, tally: Tally, image: P
                 raise DataError(f"a {quoted(region.get('type', 'region'))} covers no area with a class")
             size = int(region["original_height"]), int(region["original_width"])
             if region.get("image_rotation"):
-                raise DataError("it was drawn on the picture turned: turn the file")
+                raise DataError("it was drawn on the image turned: turn the file")
             regions.append(Region(index=names.index(value[kind][0]), mask=_mask_of(kind, value, size)))
         except (KeyError, TypeError, ValueError) as error:
             tally.add("annotation", f"it has no {error}", image.name)

@@ -1,4 +1,4 @@
-"""Labelme: one JSON file a picture, old (only polygons, no "shape_type") and new ("mask" shapes) alike.
+"""Labelme: one JSON file an image, old (only polygons, no "shape_type") and new ("mask" shapes) alike.
 
 https://github.com/wkentaro/labelme. As its own export does, shapes are painted in the file's order, the later on top; a
 line is 10 pixels wide, a point a disc of radius 5.
@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.data.importing.finding import PictureFiles, jsons_of, looks_like
-from edgeseg.data.importing.records import Mask, Names, Picture, Region, Source, Tally, painter
+from edgeseg.data.importing.finding import ImageFiles, jsons_of, looks_like
+from edgeseg.data.importing.records import Mask, Names, Region, Sample, Source, Tally, painter
 from edgeseg.data.importing.shapes import Points, box, ellipse, line, placed, png_mask, points_of, polygon
 from edgeseg.data.split_names import split_named
 from edgeseg.errors import DataError, quoted
 from edgeseg.files import read_json
 
 NAME = "labelme"
-TITLE = "Labelme (one .json beside each picture)"
+TITLE = "Labelme (one .json beside each image)"
 _LINE, _POINT = 10, 5
 
 
@@ -34,12 +34,12 @@ def matches(root: Path) -> bool:
 
 def read(root: Path) -> Source:
     """Reads every Labelme file below `root`."""
-    tally, names, files, pictures = Tally(), Names(), PictureFiles(root), list[Picture]()
+    tally, names, files, samples = Tally(), Names(), ImageFiles(root), list[Sample]()
     for path in jsons_of(root, "labelme"):
         content = read_json(path, "annotations")
         image = files.find(str(content["imagePath"]), path)
         if image is None:
-            tally.add("picture", "named in the annotations, but not there", path.name)
+            tally.add("image", "named in the annotations, but not there", path.name)
             continue
         regions = list[Region]()
         for shape in content["shapes"]:
@@ -51,15 +51,15 @@ def read(root: Path) -> Source:
                 tally.add("annotation", told, path.name)
         height, width = content.get("imageHeight"), content.get("imageWidth")
         size = (int(height), int(width)) if height and width else None
-        pictures.append(
-            Picture(
+        samples.append(
+            Sample(
                 image=image,
                 split=split_named(image.parent.name),
                 draw=painter(regions, size),
             )
         )
     return Source(
-        names=names.tuple(), pictures=tuple(pictures), tally=tally, sparse=True,
+        names=names.tuple(), samples=tuple(samples), tally=tally, sparse=True,
         overlap="as the file orders them, the later on top",
     )  # fmt: skip
 

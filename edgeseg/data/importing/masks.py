@@ -1,6 +1,6 @@
-"""Pictures and masks in any folders that pair by name: ids, 0 and 255, or colours with a file that names them.
+"""Images and masks in any folders that pair by name: ids, 0 and 255, or colours with a file that names them.
 
-What `edgeseg.data.masks` reads in place; importing copes with pictures that have no mask, makes splits, and takes masks
+What `edgeseg.data.masks` reads in place; importing copes with images that have no mask, makes splits, and takes masks
 whose colours are not clear everywhere: shrunk ones mix colours along edges, JPEG shifts all of them a little.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from edgeseg.arrays import Uint8
 from edgeseg.data import masks
 from edgeseg.data.class_tables import ClassTable
-from edgeseg.data.importing.records import UNLABELLED, Indices, Picture, Source, Tally
+from edgeseg.data.importing.records import UNLABELLED, Indices, Sample, Source, Tally
 from edgeseg.data.mask_files import UNKNOWN, colour_ids, read_mask
 from edgeseg.data.pairs import find_pairs
 from edgeseg.data.split_names import split_named
@@ -26,7 +26,7 @@ NEARLY = 16
 """How far each channel of a colour may be off for it to be nearly a class's."""
 MOST_MIXED = 0.1
 """Share of a mask's pixels that may have mixed colours."""
-TITLE = "pictures and masks that pair by name (images/ and masks/, a.jpg and a_mask.png, ...)"
+TITLE = "images and masks that pair by name (images/ and masks/, a.jpg and a_mask.png, ...)"
 
 
 def matches(root: Path) -> bool:
@@ -38,24 +38,24 @@ def read(root: Path) -> Source:
     """Reads every pair below `root`."""
     pairs = find_pairs(root)
     if not pairs.found:
-        raise DataError(f"{root} has no pictures and masks that pair by name, such as a.jpg and a_mask.png")
+        raise DataError(f"{root} has no images and masks that pair by name, such as a.jpg and a_mask.png")
     tally = Tally()
     for path in pairs.alone:
-        tally.add("picture", "no mask or picture has its name", path.relative_to(root).as_posix())
+        tally.add("image", "no mask or image has its name", path.relative_to(root).as_posix())
     table = masks.table_of(root, pairs)
-    pictures = [
-        Picture(image=image, split=split_named(place), draw=partial(drawn, mask, table, tally))
+    samples = [
+        Sample(image=image, split=split_named(place), draw=partial(drawn, mask, table, tally))
         for image, mask, place in pairs.found
     ]
     colours = dict(zip(table.names, table.colours, strict=True)) if table.colours else {}
-    return Source(names=table.names, pictures=tuple(pictures), tally=tally, sparse=False, colours=colours)
+    return Source(names=table.names, samples=tuple(samples), tally=tally, sparse=False, colours=colours)
 
 
 def drawn(path: Path, table: ClassTable, tally: Tally, height: int, width: int) -> Indices:
     """Reads a mask as indices of the table's names; 255, where it is no class, is no label."""
     mask = read_mask(path, palette_colours=bool(table.colours))
     if mask.shape[:2] != (height, width):
-        raise DataError(f"its mask is {mask.shape[0]}x{mask.shape[1]}, but the picture is {height}x{width}")
+        raise DataError(f"its mask is {mask.shape[0]}x{mask.shape[1]}, but the image is {height}x{width}")
     if table.colours:
         indices = colour_ids(mask, table.colours)
         wrong = indices == UNKNOWN

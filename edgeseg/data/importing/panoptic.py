@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from edgeseg.data.importing.coco import categories, size_of, split_of
-from edgeseg.data.importing.finding import PictureFiles, jsons_of, looks_like
-from edgeseg.data.importing.records import UNLABELLED, Indices, Names, Picture, Source, Tally
+from edgeseg.data.importing.finding import ImageFiles, jsons_of, looks_like
+from edgeseg.data.importing.records import UNLABELLED, Indices, Names, Sample, Source, Tally
 from edgeseg.errors import DataError
 from edgeseg.files import read_json
 from edgeseg.image import read_image
@@ -29,7 +29,7 @@ def matches(root: Path) -> bool:
 
 def read(root: Path) -> Source:
     """Reads every panoptic file below `root`."""
-    tally, names, files, pictures = Tally(), Names(), PictureFiles(root), list[Picture]()
+    tally, names, files, samples = Tally(), Names(), ImageFiles(root), list[Sample]()
     for path in jsons_of(root, "panoptic"):
         content = read_json(path, "annotations")
         classes = categories(content, path)
@@ -40,10 +40,10 @@ def read(root: Path) -> Source:
             entry, png = entries.get(note.get("image_id")), path.with_suffix("") / str(note.get("file_name", ""))
             image = _photo(files, str(entry.get("file_name", "")), path) if entry else None
             if entry is None or image is None:
-                tally.add("picture", "named in the annotations, but not there", note.get("file_name", path.name))
+                tally.add("image", "named in the annotations, but not there", note.get("file_name", path.name))
                 continue
             if not png.is_file():
-                tally.add("picture", f"its PNG of segments is not in {png.parent.name}", image.name)
+                tally.add("image", f"its PNG of segments is not in {png.parent.name}", image.name)
                 continue
             table = {
                 segment["id"]: names.index(classes[segment["category_id"]])
@@ -51,12 +51,12 @@ def read(root: Path) -> Source:
                 if segment.get("category_id") in classes
             }
             draw = partial(_segments, png, table, size_of(entry))
-            pictures.append(Picture(image=image, split=split_of(path, image), draw=draw))
-    return Source(names=names.tuple(), pictures=tuple(pictures), tally=tally, sparse=True)
+            samples.append(Sample(image=image, split=split_of(path, image), draw=draw))
+    return Source(names=names.tuple(), samples=tuple(samples), tally=tally, sparse=True)
 
 
-def _photo(files: PictureFiles, name: str, path: Path) -> Path | None:
-    """Finds the picture, which may be called like its PNG of segments."""
+def _photo(files: ImageFiles, name: str, path: Path) -> Path | None:
+    """Finds the image, which may be called like its PNG of segments."""
     image = files.find(name, path)
     return None if image is not None and image.parent == path.with_suffix("") else image
 
@@ -64,7 +64,7 @@ def _photo(files: PictureFiles, name: str, path: Path) -> Path | None:
 def _segments(png: Path, table: dict[Any, int], size: tuple[int, int] | None, height: int, width: int) -> Indices:
     blue, green, red = np.moveaxis(read_image(png).astype(np.int32), 2, 0)
     if red.shape != (height, width):
-        raise DataError(f"its PNG of segments is {red.shape[0]}x{red.shape[1]}, but the picture is {height}x{width}")
+        raise DataError(f"its PNG of segments is {red.shape[0]}x{red.shape[1]}, but the image is {height}x{width}")
     ids, inverse = np.unique(red + 256 * green + 65536 * blue, return_inverse=True)
     indices = np.array([table.get(int(number), UNLABELLED) for number in ids], np.int16)
     result: Indices = indices[inverse.reshape(height, width)]

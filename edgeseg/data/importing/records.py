@@ -1,4 +1,4 @@
-"""What an import reads, whatever the format: pictures, how to draw their labels, classes, and what was left out."""
+"""What an import reads, whatever the format: images, how to draw their labels, classes, and what was left out."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Draw = Callable[[int, int], Indices]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A picture and its labels.
+class Sample:
+    """An image and its labels.
 
     Attributes:
         image: The file.
         split: The source's own split of it, "" if it names none.
-        draw: Draws its labels at the picture's size.
+        draw: Draws its labels at the image's size.
     """
 
     image: Path
@@ -83,7 +83,7 @@ class Source:
 
     Attributes:
         names: The classes, in the tool's order.
-        pictures: Those that have both a file and labels.
+        samples: Those that have both a file and labels.
         tally: What was left out while reading; drawing may add to it.
         sparse: Whether objects are annotated one by one, so that pixels between them have no class.
         overlap: Which of two annotations wins a pixel, in words.
@@ -91,7 +91,7 @@ class Source:
     """
 
     names: tuple[str, ...]
-    pictures: tuple[Picture, ...]
+    samples: tuple[Sample, ...]
     tally: Tally
     sparse: bool
     overlap: str = "label maps: nothing overlaps"
@@ -111,12 +111,12 @@ def painter(regions: Sequence[Region], size: tuple[int, int] | None = None) -> D
 
     Args:
         regions: From the lowest to the topmost.
-        size: Height and width that they were drawn on, if the source tells; another picture is refused.
+        size: Height and width that they were drawn on, if the source tells; another image is refused.
     """
 
     def draw(height: int, width: int) -> Indices:
         if size is not None and size != (height, width):
-            raise DataError(f"labelled at {size[0]}x{size[1]}, but the picture is {height}x{width}")
+            raise DataError(f"labelled at {size[0]}x{size[1]}, but the image is {height}x{width}")
         indices = np.full((height, width), UNLABELLED, np.int16)
         for region in regions:
             indices[region.mask(height, width)] = region.index

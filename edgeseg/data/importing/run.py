@@ -19,9 +19,9 @@ from edgeseg.data.folder import labels_json
 from edgeseg.data.importing.archives import unpacked
 from edgeseg.data.importing.classes import Classes, ClassMap, Unlabelled, make_classes
 from edgeseg.data.importing.formats import read_source
-from edgeseg.data.importing.records import UNLABELLED, Dropped, Indices, Picture, Source
+from edgeseg.data.importing.records import UNLABELLED, Dropped, Indices, Sample, Source
 from edgeseg.data.importing.splits import SplitOptions, choose_splits
-from edgeseg.data.similar import picture_hash, scenes
+from edgeseg.data.similar import image_hash, scenes
 from edgeseg.errors import DataError, OutputError
 from edgeseg.files import ensure_folder, write_json
 from edgeseg.image import read_image, write_image
@@ -37,8 +37,8 @@ class Imported:
 
     Attributes:
         format: The format that was read.
-        splits: Pictures of each split.
-        classes: For each class: its pixels, and the pictures that show it.
+        splits: Images of each split.
+        classes: For each class: its pixels, and the images that show it.
         unlabelled: Share of the pixels that no annotation covers.
         unlabelled_as: What they became, "background" or "ignore".
         overlap: Which of two annotations won a pixel.
@@ -56,21 +56,21 @@ class Imported:
     warnings: tuple[str, ...]
 
     @property
-    def pictures(self) -> int:
-        """How many pictures were written."""
+    def images(self) -> int:
+        """How many images were written."""
         return sum(self.splits.values())
 
 
 @dataclass
 class _Counts:
     pixels: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.zeros(256, np.int64))
-    pictures: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.zeros(256, np.int64))
+    images: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.zeros(256, np.int64))
     bare: int = 0
 
     def add(self, label_map: Uint8, indices: Indices) -> None:
         counts = np.bincount(label_map.ravel(), minlength=256)
         self.pixels += counts
-        self.pictures += counts > 0
+        self.images += counts > 0
         self.bare += int((indices == UNLABELLED).sum())
 
 
@@ -93,10 +93,10 @@ def import_set(
         class_map: See `classes`.
         unlabelled: What pixels without annotation become, "background" or "ignore".
         splits: How to split.
-        advance: Called with (done, total) pictures.
+        advance: Called with (done, total) images.
 
     Raises:
-        DataError: It cannot be read, no picture of it can, or the classes make no label set.
+        DataError: It cannot be read, no image of it can, or the classes make no label set.
         OutputError: `out` holds something, or cannot be written.
         UsageError: A name is unknown, or `splits` says how to draw where nothing is drawn.
     """
@@ -105,7 +105,7 @@ def import_set(
         raise OutputError(f"cannot import into {out}: it holds something already; name a folder that is new or empty")
     with unpacked(Path(root)) as folder:
         name, source = read_source(folder, format)
-        options.check([picture.split for picture in source.pictures])
+        options.check([sample.split for sample in source.samples])
         classes = make_classes(source, class_map, unlabelled)
         ensure_folder(target.parent)
         staged = target.with_name(f".{target.name[:40]}-{secrets.token_hex(6)}")
@@ -141,52 +141,52 @@ def _settings(told: Imported, class_map: ClassMap | None, options: SplitOptions)
 def _write(
     source: Source, classes: Classes, folder: Path, options: SplitOptions, advance: Advance | None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Writes pictures and label maps, first under numbers, then moved into their splits."""
-    counts, kept, hashes = _Counts(), list[Picture](), []
-    for number, picture in enumerate(source.pictures):
+    """Writes images and label maps, first under numbers, then moved into their splits."""
+    counts, kept, hashes = _Counts(), list[Sample](), []
+    for number, sample in enumerate(source.samples):
         try:
-            image = read_image(picture.image)
-            indices = picture.draw(*image.shape[:2])
+            image = read_image(sample.image)
+            indices = sample.draw(*image.shape[:2])
         except DataError as error:
-            source.tally.add("picture", _why(error, picture), picture.image.name)
+            source.tally.add("image", _why(error, sample), sample.image.name)
         else:
             label_map = classes.label_map(indices)
             counts.add(label_map, indices)
             write_image(folder / f"{len(kept)}.png", label_map)
-            hashes.append(picture_hash(image))
-            kept.append(picture)
+            hashes.append(image_hash(image))
+            kept.append(sample)
         if advance:
-            advance(number + 1, len(source.pictures))
+            advance(number + 1, len(source.samples))
     if not kept:
         first = source.tally.dropped()[0]
-        raise DataError(f"none of {len(source.pictures)} pictures can be used: {first.why}, such as {first.example}")
-    own = [picture.split for picture in kept]
+        raise DataError(f"none of {len(source.samples)} images can be used: {first.why}, such as {first.example}")
+    own = [sample.split for sample in kept]
     groups = scenes(np.stack(hashes)) if options.draws(own) and options.by_scene else [0] * len(kept)
-    chosen = choose_splits([picture.image.name for picture in kept], own, groups, options)
+    chosen = choose_splits([sample.image.name for sample in kept], own, groups, options)
     manifest = []
-    for number, (picture, split, name) in enumerate(zip(kept, chosen, _names(kept, chosen), strict=True)):
+    for number, (sample, split, name) in enumerate(zip(kept, chosen, _names(kept, chosen), strict=True)):
         for place in ("images", "labels"):
             (folder / place / split).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture.image, folder / "images" / split / f"{name}{picture.image.suffix}")
+        shutil.copyfile(sample.image, folder / "images" / split / f"{name}{sample.image.suffix}")
         (folder / f"{number}.png").rename(folder / "labels" / split / f"{name}.png")
-        entry: dict[str, Any] = {"name": name, "split": split, "from": str(picture.image)}
+        entry: dict[str, Any] = {"name": name, "split": split, "from": str(sample.image)}
         manifest.append({**entry, "scene": groups[number]} if any(groups) else entry)
     return _told(source, classes, counts, Counter(chosen)), manifest
 
 
-def _why(error: DataError, picture: Picture) -> str:
-    return str(error).replace(str(picture.image), "its file").replace(picture.image.name, "its file")
+def _why(error: DataError, sample: Sample) -> str:
+    return str(error).replace(str(sample.image), "its file").replace(sample.image.name, "its file")
 
 
-def _names(pictures: Sequence[Picture], splits: Sequence[str]) -> list[str]:
-    """Returns what each picture will be called: its own name, with its folders' where two have the same."""
-    plain = Counter((split, picture.image.stem) for split, picture in zip(splits, pictures, strict=True))
-    common = Path(os.path.commonpath([picture.image.parent for picture in pictures]))
+def _names(samples: Sequence[Sample], splits: Sequence[str]) -> list[str]:
+    """Returns what each image will be called: its own name, with its folders' where two have the same."""
+    plain = Counter((split, sample.image.stem) for split, sample in zip(splits, samples, strict=True))
+    common = Path(os.path.commonpath([sample.image.parent for sample in samples]))
     names, taken = list[str](), set[tuple[str, str]]()
-    for split, picture in zip(splits, pictures, strict=True):
-        name = picture.image.stem
+    for split, sample in zip(splits, samples, strict=True):
+        name = sample.image.stem
         if plain[split, name] > 1:
-            name = "__".join(picture.image.relative_to(common).with_suffix("").parts)
+            name = "__".join(sample.image.relative_to(common).with_suffix("").parts)
         while (split, name) in taken:  # a.jpg and a.png beside each other
             name += "_"
         taken.add((split, name))
@@ -207,7 +207,7 @@ def _told(source: Source, classes: Classes, counts: _Counts, splits: Counter[str
     return {
         "splits": dict(sorted(splits.items())),
         "classes": {
-            name: {"pixels": int(counts.pixels[number]), "pictures": int(counts.pictures[number])}
+            name: {"pixels": int(counts.pixels[number]), "pictures": int(counts.images[number])}
             for number, name in enumerate(labels.names)
         },
         "unlabelled": counts.bare / max(1, int(counts.pixels.sum())),

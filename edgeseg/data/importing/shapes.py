@@ -1,4 +1,4 @@
-"""Shapes to masks. Coordinates count from the picture's upper left corner, so pixel (0, 0) covers 0 to 1 in x and y.
+"""Shapes to masks. Coordinates count from the image's upper left corner, so pixel (0, 0) covers 0 to 1 in x and y.
 
 A pixel belongs to a shape if its centre lies inside. COCO, CVAT, Label Studio, Labelme and YOLO all draw their shapes
 in these coordinates; what each makes of the pixels on the edge differs, and the centre is what all of them approximate.
@@ -94,7 +94,7 @@ def line(points: Points, thickness: int, height: int, width: int) -> Mask:
 
 
 def placed(patch: Mask, x: int, y: int, height: int, width: int) -> Mask:
-    """Returns a mask of the whole picture with `patch` at column x and row y; what sticks out is cut off."""
+    """Returns a mask of the whole image with `patch` at column x and row y; what sticks out is cut off."""
     mask = np.zeros((height, width), bool)
     top, left = max(0, y), max(0, x)
     bottom, right = min(height, y + patch.shape[0]), min(width, x + patch.shape[1])
@@ -107,7 +107,7 @@ def png_mask(data: bytes) -> Mask:
     """Decodes a PNG inside an annotation: opaque pixels where it has transparency, else those that are not 0.
 
     Raises:
-        DataError: It is no picture.
+        DataError: It is no image.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:

@@ -1,4 +1,4 @@
-"""Which split each picture of an import goes into: the source's own, by names, or by shares, scene by scene."""
+"""Which split each image of an import goes into: the source's own, by names, or by shares, scene by scene."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SplitOptions:
     Attributes:
         shares: Splits and their shares; if empty the source's own splits, or `DEFAULT_SHARES` where it has none.
         patterns: Splits and patterns of file names, in place of shares; what none matches is "train".
-        by_scene: Whether pictures of one scene stay together when shares are drawn.
+        by_scene: Whether images of one scene stay together when shares are drawn.
         seed: Of the drawing; None is 0.
     """
 
@@ -41,7 +41,7 @@ class SplitOptions:
         """Refuses what says how to draw where nothing is drawn.
 
         Args:
-            own: What the source says of each picture, "" where it says nothing.
+            own: What the source says of each image, "" where it says nothing.
 
         Raises:
             UsageError: See there.
@@ -51,7 +51,7 @@ class SplitOptions:
             raise UsageError(f"--seed and --at-random are for splits that are drawn, and {why}: leave them out")
 
     def draws(self, own: Sequence[str]) -> bool:
-        """Whether shares are to be drawn, for pictures whose source names these splits."""
+        """Whether shares are to be drawn, for images whose source names these splits."""
         return not self.patterns and bool(self.shares or not any(own))
 
 
@@ -90,7 +90,7 @@ def _split_name(name: str) -> str:
 
 
 def choose_splits(names: Sequence[str], own: Sequence[str], scenes: Sequence[int], options: SplitOptions) -> list[str]:
-    """Returns the split of each picture.
+    """Returns the split of each image.
 
     Args:
         names: File names.
@@ -99,7 +99,7 @@ def choose_splits(names: Sequence[str], own: Sequence[str], scenes: Sequence[int
         options: See there.
 
     Raises:
-        DataError: There are too few pictures or scenes to give each split some.
+        DataError: There are too few images or scenes to give each split some.
     """
     if options.patterns:
         return [next((s for s, p in options.patterns if fnmatch.fnmatch(n, p)), "train") for n in names]
@@ -114,7 +114,7 @@ def _drawn(scenes: Sequence[int], options: SplitOptions) -> list[str]:
     sizes = Counter(scenes)
     if len(sizes) < len(shares):
         raise DataError(
-            f"{len(scenes)} pictures show {len(sizes)} scene{'s' * (len(sizes) != 1)}, too few to part into "
+            f"{len(scenes)} images show {len(sizes)} scene{'s' * (len(sizes) != 1)}, too few to part into "
             f"{', '.join(shares)}: --at-random parts scenes, too, --split-names goes by names"
         )
     groups = list(sizes)

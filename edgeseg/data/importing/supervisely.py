@@ -2,7 +2,7 @@
 
 https://developer.supervisely.com/getting-started/supervisely-annotation-format. Objects are painted in the order of the
 file, the later on top. Whole coordinates number pixels, as its SDK draws them (edge included, interiors cut out);
-fractions, of its labelling tool, count from the picture's corner.
+fractions, of its labelling tool, count from the image's corner.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from edgeseg.data.importing.finding import files_in, json_kind
-from edgeseg.data.importing.records import Colour, Mask, Names, Picture, Region, Source, Tally, painter
+from edgeseg.data.importing.records import Colour, Mask, Names, Region, Sample, Source, Tally, painter
 from edgeseg.data.importing.shapes import Points, box, placed, png_mask, points_of, polygon
 from edgeseg.data.split_names import split_named
 from edgeseg.errors import DataError, quoted
@@ -40,7 +40,7 @@ def matches(root: Path) -> bool:
 
 def read(root: Path) -> Source:
     """Reads a project."""
-    tally, names, colours, pictures = Tally(), Names(), dict[str, Colour](), list[Picture]()
+    tally, names, colours, samples = Tally(), Names(), dict[str, Colour](), list[Sample]()
     if not matches(root):
         raise DataError(f"no Supervisely project in {root}: expected {_META} and folders with img and ann")
     for entry in read_json(root / _META, "the project's classes")["classes"]:
@@ -53,7 +53,7 @@ def read(root: Path) -> Source:
             continue
         image = _image_of(path)
         if image is None:
-            tally.add("picture", "annotated, but not in img", path.name)
+            tally.add("image", "annotated, but not in img", path.name)
             continue
         content = read_json(path, "annotations")
         regions = list[Region]()
@@ -67,15 +67,15 @@ def read(root: Path) -> Source:
                 tally.add("annotation", str(error), image.name)
         size = content.get("size") or {}
         draw = painter(regions, (size["height"], size["width"]) if {"height", "width"} <= size.keys() else None)
-        pictures.append(Picture(image=image, split=split_named(path.parent.parent.name), draw=draw))
+        samples.append(Sample(image=image, split=split_named(path.parent.parent.name), draw=draw))
     return Source(
-        names=names.tuple(), pictures=tuple(pictures), tally=tally, sparse=True, colours=colours,
+        names=names.tuple(), samples=tuple(samples), tally=tally, sparse=True, colours=colours,
         overlap="as the file orders them, the later on top",
     )  # fmt: skip
 
 
 def _image_of(path: Path) -> Path | None:
-    """Returns the picture of `ann/a.jpg.json`, or of older projects' `ann/a.json`."""
+    """Returns the image of `ann/a.jpg.json`, or of older projects' `ann/a.json`."""
     folder = path.parent.parent / "img"
     if (folder / path.stem).is_file() and Path(path.stem).suffix.lower() in IMAGE_SUFFIXES:
         return folder / path.stem

@@ -1,7 +1,7 @@
 """PASCAL VOC and CVAT's segmentation mask: `SegmentationClass/`, `ImageSets/Segmentation/*.txt`, maybe `labelmap.txt`.
 
 Masks are palette PNGs or colours. With `labelmap.txt` (CVAT's, Datumaro's) colours count; without, VOC's own classes
-and palette. CVAT exports pictures only on request: then they are looked for anywhere below the folder.
+and palette. CVAT exports images only on request: then they are looked for anywhere below the folder.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from edgeseg.data.class_tables import read_labelmap
-from edgeseg.data.importing.finding import PictureFiles
-from edgeseg.data.importing.records import UNLABELLED, Indices, Picture, Source, Tally
+from edgeseg.data.importing.finding import ImageFiles
+from edgeseg.data.importing.records import UNLABELLED, Indices, Sample, Source, Tally
 from edgeseg.data.mask_files import UNKNOWN, Colour, colour_ids, read_mask
 from edgeseg.data.split_names import split_named
 from edgeseg.data.voc import LABELS
@@ -39,7 +39,7 @@ def read(root: Path) -> Source:
     home = _home(root)
     if home is None:
         raise DataError(f"no PASCAL VOC in {root}: expected a folder {_MASKS}")
-    tally, files, pictures = Tally(), PictureFiles(home), list[Picture]()
+    tally, files, samples = Tally(), ImageFiles(home), list[Sample]()
     names, colours = LABELS.names, LABELS.colors
     if (home / _MAP).is_file():
         table = read_labelmap(home / _MAP)
@@ -51,12 +51,12 @@ def read(root: Path) -> Source:
         found = (files.find(f"{name}{suffix}", home / "JPEGImages") for suffix in sorted(IMAGE_SUFFIXES))
         image = next((p for p in found if p is not None and not p.parent.name.startswith("Segmentation")), None)
         if image is None:
-            tally.add("picture", "it has a mask, but its file is not there", path.name)
+            tally.add("image", "it has a mask, but its file is not there", path.name)
             continue
         draw = partial(_drawn, path, colours)
-        pictures.append(Picture(image=image, split=splits.get(name, ""), draw=draw))
+        samples.append(Sample(image=image, split=splits.get(name, ""), draw=draw))
     return Source(
-        names=names, pictures=tuple(pictures), tally=tally, sparse=False,
+        names=names, samples=tuple(samples), tally=tally, sparse=False,
         colours=dict(zip(names, colours, strict=True)),
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def read(root: Path) -> Source:
 def _drawn(path: Path, colours: tuple[Colour, ...], height: int, width: int) -> Indices:
     mask = read_mask(path, palette_colours=True)
     if mask.shape[:2] != (height, width):
-        raise DataError(f"its mask is {mask.shape[0]}x{mask.shape[1]}, but the picture is {height}x{width}")
+        raise DataError(f"its mask is {mask.shape[0]}x{mask.shape[1]}, but the image is {height}x{width}")
     indices = colour_ids(mask, [*colours, _BORDER])
     if (indices == UNKNOWN).any():
         row, column = (int(n[0]) for n in np.nonzero(indices == UNKNOWN))

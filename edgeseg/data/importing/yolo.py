@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.data.importing.finding import files_in
-from edgeseg.data.importing.records import Draw, Indices, Picture, Region, Source, Tally, painter
+from edgeseg.data.importing.records import Draw, Indices, Region, Sample, Source, Tally, painter
 from edgeseg.data.importing.shapes import Points, polygon
 from edgeseg.data.split_names import split_named
 from edgeseg.data.yaml_file import read_yaml
@@ -34,7 +34,7 @@ def matches(root: Path) -> bool:
 
 def read(root: Path) -> Source:
     """Reads the folder of a data.yaml."""
-    tally, pictures = Tally(), list[Picture]()
+    tally, samples = Tally(), list[Sample]()
     path = next((p for p in files_in(root, _YAML) if "names" in _text(p)), None)
     if path is None:
         raise DataError(f"no YOLO data set in {root}: expected data.yaml with names, train and val")
@@ -49,11 +49,11 @@ def read(root: Path) -> Source:
                 seen.add(image)
                 label = _label_of(image)
                 if not label.is_file():
-                    tally.add("picture", "it has no file of labels", image.name)
+                    tally.add("image", "it has no file of labels", image.name)
                     continue
                 draw = _drawing(label, len(names), tally)
-                pictures.append(Picture(image=image, split=split_named(key), draw=draw))
-    return Source(names=names, pictures=tuple(pictures), tally=tally, sparse=True, overlap="the smaller on top")
+                samples.append(Sample(image=image, split=split_named(key), draw=draw))
+    return Source(names=names, samples=tuple(samples), tally=tally, sparse=True, overlap="the smaller on top")
 
 
 def _names(content: Any, path: Path) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""The browser view: pictures and figures over HTTP, for any number of viewers.
+"""The browser view: images and figures over HTTP, for any number of viewers.
 
-The loop pays for one small resize of a frame at most `PICTURES_PER_SECOND` times a second, and nothing while nobody
-looks. Encoding happens once for all viewers, on a thread of its own; each viewer's thread sends the newest picture, so
+The loop pays for one small resize of a frame at most `IMAGES_PER_SECOND` times a second, and nothing while nobody
+looks. Encoding happens once for all viewers, on a thread of its own; each viewer's thread sends the newest image, so
 a slow one only sees fewer. On a loopback address everybody on the machine may look; bound wider, a token is needed.
 """
 
@@ -29,7 +29,7 @@ from edgeseg.live.outputs.browser_server import ViewServer, is_loopback
 from edgeseg.live.packet import Packet
 from edgeseg.live.stats import RunStats
 
-PICTURES_PER_SECOND = 15.0
+IMAGES_PER_SECOND = 15.0
 LONGEST_SIDE = 960
 VIEWS: tuple[str, ...] = ("overlay", "mask", "camera")
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 80]
@@ -69,13 +69,13 @@ class BrowserView(Output):
         self.announcement = f"browser view: {self.url}"
         self._changed = threading.Condition()
         self._watchers = dict.fromkeys(VIEWS, 0)
-        self._pictures: dict[str, tuple[int, bytes]] = {}
+        self._images: dict[str, tuple[int, bytes]] = {}
         self._pending: dict[str, Uint8] = {}
         self._sequence = 0
         self._over = False
-        self._next_picture = self._next_shares = 0.0
+        self._next_image = self._next_shares = 0.0
         self._latency: deque[tuple[float, float]] = deque(maxlen=_HISTORY)
-        self._state: dict[str, Any] = {"valid": False, "reason": "no picture yet", "shares": {}}
+        self._state: dict[str, Any] = {"valid": False, "reason": "no image yet", "shares": {}}
         self._threads = [
             threading.Thread(target=self._server.serve_forever, args=(0.1,), name="edgeseg-http", daemon=True),
             threading.Thread(target=self._encode, name="edgeseg-jpeg", daemon=True),
@@ -89,8 +89,8 @@ class BrowserView(Output):
 
     @property
     def wants_overlay(self) -> bool:
-        """Whether somebody looks and the next picture is due."""
-        return any(self._watchers.values()) and time.monotonic() >= self._next_picture
+        """Whether somebody looks and the next image is due."""
+        return any(self._watchers.values()) and time.monotonic() >= self._next_image
 
     def write(self, packet: Packet) -> None:
         """Takes what viewers need of a result; see `Output`."""
@@ -101,12 +101,12 @@ class BrowserView(Output):
         if packet.label_map is not None and now >= self._next_shares:
             self._next_shares = now + _SHARES_EVERY
             self._state["shares"] = self._shares(packet.label_map)
-        if now < self._next_picture or not any(self._watchers.values()):
+        if now < self._next_image or not any(self._watchers.values()):
             return
-        self._next_picture = now + 1 / PICTURES_PER_SECOND
-        pictures = {view: self._picture(view, packet) for view in VIEWS if self._watchers[view]}
+        self._next_image = now + 1 / IMAGES_PER_SECOND
+        images = {view: self._image(view, packet) for view in VIEWS if self._watchers[view]}
         with self._changed:
-            self._pending = {view: picture for view, picture in pictures.items() if picture is not None}
+            self._pending = {view: image for view, image in images.items() if image is not None}
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -139,26 +139,26 @@ class BrowserView(Output):
             **{key: getattr(stats, key, None) for key in keys},
         }
 
-    def pictures(self, view: str) -> Generator[bytes, None, None]:
+    def images(self, view: str) -> Generator[bytes, None, None]:
         """Yields the newest JPEG of a view, again and again, until the run ends."""
         with self._changed:
             if not self._watchers[view]:
-                self._pictures.pop(view, None)  # from when somebody last looked
+                self._images.pop(view, None)  # from when somebody last looked
             self._watchers[view] += 1
         seen = -1
         try:
             while (newer := self._wait_newer(view, seen)) is not None:
-                seen, picture = newer
-                yield picture
+                seen, image = newer
+                yield image
         finally:
             with self._changed:
                 self._watchers[view] -= 1
 
     def _wait_newer(self, view: str, seen: int) -> tuple[int, bytes] | None:
-        """Waits for a picture after number `seen`; None when the run is over."""
+        """Waits for an image after number `seen`; None when the run is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._over or self._pictures.get(view, (seen, b""))[0] != seen)
-            return None if self._over else self._pictures[view]
+            self._changed.wait_for(lambda: self._over or self._images.get(view, (seen, b""))[0] != seen)
+            return None if self._over else self._images[view]
 
     def page(self) -> bytes:
         """Returns the HTML page with the classes filled in."""
@@ -176,16 +176,16 @@ class BrowserView(Output):
                 if self._over:
                     return
                 pending, self._pending = self._pending, {}
-            for view, picture in pending.items():
-                done, data = cv2.imencode(".jpg", picture, _JPEG)
+            for view, image in pending.items():
+                done, data = cv2.imencode(".jpg", image, _JPEG)
                 if done:
                     with self._changed:
                         self._sequence += 1
-                        self._pictures[view] = (self._sequence, data.tobytes())
+                        self._images[view] = (self._sequence, data.tobytes())
                         self._changed.notify_all()
 
-    def _picture(self, view: str, packet: Packet) -> Uint8 | None:
-        """Makes a new small picture of a view; of a lost source, the banner."""
+    def _image(self, view: str, packet: Packet) -> Uint8 | None:
+        """Makes a new small image of a view; of a lost source, the banner."""
         if not packet.valid or view == "overlay":
             return None if packet.overlay is None else _small(packet.overlay)
         if packet.image is None or packet.label_map is None:
@@ -220,12 +220,12 @@ def _small_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _small(picture: Uint8) -> Uint8:
+def _small(image: Uint8) -> Uint8:
     """Returns a copy, no larger than `LONGEST_SIDE`."""
-    height, width = _small_size(picture.shape[0], picture.shape[1])
-    if (height, width) == picture.shape[:2]:
-        return picture.copy()
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    height, width = _small_size(image.shape[0], image.shape[1])
+    if (height, width) == image.shape[:2]:
+        return image.copy()
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
 def _open(address: str, context: OutputContext) -> Output:

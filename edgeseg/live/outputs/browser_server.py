@@ -36,7 +36,7 @@ class View(Protocol):
     def status(self) -> dict[str, Any]:
         """The figures."""
 
-    def pictures(self, view: str) -> Generator[bytes, None, None]:
+    def images(self, view: str) -> Generator[bytes, None, None]:
         """JPEGs of a stream until the run ends."""
 
 
@@ -58,11 +58,11 @@ class ViewServer(ThreadingHTTPServer):
         super().__init__(address, Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A viewer that goes away in the middle of a picture is no error."""
+        """A viewer that goes away in the middle of an image is no error."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one request: the page, the figures, or a stream of pictures."""
+    """Answers one request: the page, the figures, or a stream of images."""
 
     protocol_version = "HTTP/1.1"
     timeout = _SEND_SECONDS
@@ -118,10 +118,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        with contextlib.closing(view.pictures(name)) as pictures:
-            for picture in pictures:
-                head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-                self.wfile.write(head.encode() + picture + b"\r\n")
+        with contextlib.closing(view.images(name)) as images:
+            for image in images:
+                head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(image)}\r\n\r\n"
+                self.wfile.write(head.encode() + image + b"\r\n")
 
 
 def is_loopback(host: str) -> bool:

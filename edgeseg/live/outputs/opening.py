@@ -106,7 +106,7 @@ def check_outputs(options: OutputOptions, source: str | None, inputs: Sequence[t
     Raises:
         OutputError: It would.
         SourceError: There is no such source.
-        DataError: A folder or glob without pictures.
+        DataError: A folder or glob without images.
     """
     files = {"events": "events", "labels": "label maps", "overlays": "overlays", "video": "the recording"}
     outputs = [
@@ -116,11 +116,11 @@ def check_outputs(options: OutputOptions, source: str | None, inputs: Sequence[t
     ]
     if options.stats is not None:
         outputs.append(("the figures", Path(options.stats)))
-    pictures = [] if source is None else source_files(source)
-    check_apart(outputs, [*inputs, *(("what the source reads", path) for path in pictures)])
-    if source is not None and not Path(source).is_file():  # they would be pictures of the next run
-        folders = {parent for path in pictures for parent in (path.parent, path.resolve().parent)}
-        taken = [("the folder of the source's pictures", path) for path in folders]
+    images = [] if source is None else source_files(source)
+    check_apart(outputs, [*inputs, *(("what the source reads", path) for path in images)])
+    if source is not None and not Path(source).is_file():  # they would be images of the next run
+        folders = {parent for path in images for parent in (path.parent, path.resolve().parent)}
+        taken = [("the folder of the source's images", path) for path in folders]
         for output in outputs:
             if output[0] in ("label maps", "overlays"):
                 check_apart([output], taken)

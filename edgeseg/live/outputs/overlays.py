@@ -1,4 +1,4 @@
-"""Overlays as pictures: what the network makes of a folder, to look through."""
+"""Overlays as images: what the network makes of a folder, to look through."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class OverlayFolder(Output):
         self._folder = ensure_folder(folder)
 
     def write(self, packet: Packet) -> None:
-        """Writes one picture; see `Output`."""
+        """Writes one image; see `Output`."""
         if packet.overlay is None:
             return
         name = f"{packet.index:06d}{'_' + packet.name if packet.name else ''}.jpg"

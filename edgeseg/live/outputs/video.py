@@ -22,7 +22,7 @@ RESERVE_BYTES = 16 << 20
 _CHECK_EVERY = 8
 _STILLS_FPS = 5.0
 _REPEAT_SHARE = 0.3
-"""Of the time between two pictures, so much may go into repeating the last one; where encoding is slower than that,
+"""Of the time between two images, so much may go into repeating the last one; where encoding is slower than that,
 the recording runs short instead of holding up the run."""
 
 
@@ -34,7 +34,7 @@ class VideoRecording(Output):
 
     Args:
         path: The file; its suffix picks format and codec (see `CODECS`).
-        fps: Frames per second of the source; None for pictures.
+        fps: Frames per second of the source; None for images.
         live: Whether the source is live.
 
     Raises:
@@ -64,7 +64,7 @@ class VideoRecording(Output):
         self._offered = 0
 
     def write(self, packet: Packet) -> None:
-        """Writes one picture; see `Output`."""
+        """Writes one image; see `Output`."""
         if packet.overlay is None:
             return
         if self._writer is None:
@@ -72,9 +72,9 @@ class VideoRecording(Output):
         self._offered += 1
         if self._offered % _CHECK_EVERY == 0 and shutil.disk_usage(self._path.parent).free < RESERVE_BYTES:
             raise OutputError(f"disk full: the recording {self._path} ends after {self._written} frames")
-        picture = packet.overlay
-        if picture.shape[:2] != self._size:
-            picture = cv2.resize(picture, self._size[::-1]).astype(picture.dtype, copy=False)
+        image = packet.overlay
+        if image.shape[:2] != self._size:
+            image = cv2.resize(image, self._size[::-1]).astype(image.dtype, copy=False)
         slots = 1
         if self._live:
             due = int((packet.ready - self._start) * self._fps) + 1
@@ -84,7 +84,7 @@ class VideoRecording(Output):
         for repeat in range(slots):
             if repeat and time.monotonic() - started > allowed:
                 break
-            self._writer.write(picture)
+            self._writer.write(image)
             self._written += 1
 
     def close(self) -> None:
@@ -115,8 +115,8 @@ class VideoRecording(Output):
                 f"disk full: cannot record to {self._path}, {free >> 20} MB are free, expected {RESERVE_BYTES >> 20}"
             )
 
-    def _open(self, picture: Uint8, now: float) -> None:
-        height, width = picture.shape[:2]
+    def _open(self, image: Uint8, now: float) -> None:
+        height, width = image.shape[:2]
         writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, self._fourcc, self._fps, (width, height))
         if not writer.isOpened():
             raise OutputError(f"cannot record to {self._path}: the file cannot be opened for writing")

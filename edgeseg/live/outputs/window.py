@@ -39,7 +39,7 @@ class Window(Output):
             raise OutputError(f"cannot open a window: {trouble}")
 
     def write(self, packet: Packet) -> None:
-        """Shows one picture; see `Output`."""
+        """Shows one image; see `Output`."""
         if packet.overlay is not None:
             cv2.imshow(_TITLE, packet.overlay)
         self.closed = self.closed or cv2.waitKey(1) & 0xFF in _CLOSING_KEYS

@@ -1,4 +1,4 @@
-"""Where frames come from: cameras, streams, videos, pictures. One file for each kind."""
+"""Where frames come from: cameras, streams, videos, images. One file for each kind."""
 
 from __future__ import annotations
 

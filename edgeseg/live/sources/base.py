@@ -33,7 +33,7 @@ class Source(Protocol):
 
         Raises:
             SourceError: A live source gives no more frames.
-            DataError: A picture cannot be read.
+            DataError: An image cannot be read.
         """
 
     def frame_name(self) -> str:

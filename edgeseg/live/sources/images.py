@@ -1,4 +1,4 @@
-"""Pictures from a file, a folder or a glob, in the order of their names."""
+"""Images from a file, a folder or a glob, in the order of their names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edgeseg.image import IMAGE_SUFFIXES, read_image
 
 
 class ImageSource:
-    """Pictures; see `Source`.
+    """Images; see `Source`.
 
     Args:
-        what: A picture, a folder (its pictures, not those of folders in it) or a glob.
+        what: An image, a folder (its images, not those of folders in it) or a glob.
 
     Raises:
         SourceError: No such file.
-        DataError: No picture in the folder or glob.
+        DataError: No image in the folder or glob.
     """
 
     live = False
@@ -27,11 +27,11 @@ class ImageSource:
 
     def __init__(self, what: str) -> None:
         self.name = what
-        self.paths = picture_paths(what)
+        self.paths = image_paths(what)
         self._next = 0
 
     def read(self, into: Uint8 | None) -> tuple[Uint8, float] | None:
-        """Reads the next picture; see `Source`."""
+        """Reads the next image; see `Source`."""
         del into
         if self._next == len(self.paths):
             return None
@@ -40,19 +40,19 @@ class ImageSource:
         return image, time.monotonic()
 
     def frame_name(self) -> str:
-        """The picture's file name without its suffix."""
+        """The image's file name without its suffix."""
         return self.paths[self._next - 1].stem
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
-def picture_paths(what: str) -> list[Path]:
-    """Returns the pictures that a name means, sorted: a picture, those of a folder, those that a glob finds.
+def image_paths(what: str) -> list[Path]:
+    """Returns the images that a name means, sorted: an image, those of a folder, those that a glob finds.
 
     Raises:
         SourceError: No such file.
-        DataError: No picture in the folder or glob.
+        DataError: No image in the folder or glob.
     """
     path = Path(what)
     if path.is_dir():
@@ -64,5 +64,5 @@ def picture_paths(what: str) -> list[Path]:
         if not paths and not any(mark in what for mark in "*?["):
             raise SourceError(f"source {what}: no such file")
     if not paths:
-        raise DataError(f"source {what} holds no pictures: expected files ending in .jpg, .png, .bmp, ...")
+        raise DataError(f"source {what} holds no images: expected files ending in .jpg, .png, .bmp, ...")
     return paths

@@ -11,7 +11,7 @@ from edgeseg.image import IMAGE_SUFFIXES
 from edgeseg.live.sources.base import Source
 from edgeseg.live.sources.camera import CameraSource
 from edgeseg.live.sources.csi import PiCameraSource, gstreamer_source, jetson_pipeline
-from edgeseg.live.sources.images import ImageSource, picture_paths
+from edgeseg.live.sources.images import ImageSource, image_paths
 from edgeseg.live.sources.raw import RawSource
 from edgeseg.live.sources.stream import StreamSource
 from edgeseg.live.sources.video import VideoSource
@@ -51,7 +51,7 @@ def check_source_options(what: str, options: SourceOptions) -> None:
     kind = describe_source(what)
     for name, meaning in _ASKED.items():
         if getattr(options, name) not in (None, False) and name not in _TAKES.get(kind, ()):
-            kinds = {"images": "pictures", "gstreamer": "a pipeline", "stream": "a stream", "csi": "a camera"}
+            kinds = {"images": "images", "gstreamer": "a pipeline", "stream": "a stream", "csi": "a camera"}
             raise UsageError(f"{meaning}; {what} is {kinds.get(kind, f'a {kind}')}: leave it out")
 
 
@@ -60,12 +60,12 @@ def open_source(what: str, options: SourceOptions | None = None) -> Source:
 
     Args:
         what: A camera's number or /dev/videoN; "csi" or "csi:N" (Raspberry Pi, Jetson); a GStreamer pipeline; an rtsp,
-            rtmp, http or https URL; "-" for raw frames on stdin; a video; a picture, or a folder or glob of them.
+            rtmp, http or https URL; "-" for raw frames on stdin; a video; an image, or a folder or glob of them.
         options: See the class.
 
     Raises:
         SourceError: It is missing or cannot be opened.
-        DataError: A folder or glob without pictures.
+        DataError: A folder or glob without images.
         UsageError: The options do not suit it.
     """
     options = options or SourceOptions()
@@ -115,7 +115,7 @@ def describe_source(what: str) -> str:
         return "images"
     if not path.exists():
         raise SourceError(
-            f"source {what}: no such file; expected a camera number, a video, a picture, a folder or a URL"
+            f"source {what}: no such file; expected a camera number, a video, an image, a folder or a URL"
         )
     return "video"
 
@@ -125,7 +125,7 @@ def source_files(what: str) -> list[Path]:
 
     Raises:
         SourceError: No such file.
-        DataError: A folder or glob without pictures.
+        DataError: A folder or glob without images.
     """
     kind = describe_source(what)
-    return picture_paths(what) if kind == "images" else [Path(what)] if kind == "video" else []
+    return image_paths(what) if kind == "images" else [Path(what)] if kind == "video" else []

@@ -30,7 +30,7 @@ class VideoSource:
         self.live = realtime
         self._capture: Any = open_capture(path, cv2.CAP_FFMPEG)
         if self._capture is None:
-            raise SourceError(f"source {path} cannot be read as a video: expected MP4, AVI, MKV, ... or a picture")
+            raise SourceError(f"source {path} cannot be read as a video: expected MP4, AVI, MKV, ... or an image")
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps: float | None = rate if 0 < rate < 1000 else _USUAL_FPS
         self._start: float | None = None

@@ -219,7 +219,7 @@ def resize_factor(subgraph: Subgraph, operator: Operator) -> str | None:
 
 
 def resize_side(subgraph: Subgraph, operator: Operator) -> str | None:
-    """An enlargement to too large a picture."""
+    """An enlargement to too large an image."""
     out = subgraph.outputs_of(operator)[0]
     too_large = any(size > MAX_RESIZE_SIDE for size in out.shape[1:3])
     return f"makes {_plane(out)}; sides over {MAX_RESIZE_SIDE} are refused" if too_large else None

@@ -1,4 +1,4 @@
-"""Surveys one picture: label map, overlay, polygons, areas, and the record that says it is finished."""
+"""Surveys one image: label map, overlay, polygons, areas, and the record that says it is finished."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgeseg.surveying.blending import Advance, Strip, segment_strips
 from edgeseg.surveying.opening import Opened, geo_module, opened
 from edgeseg.surveying.options import SurveyOptions
 from edgeseg.surveying.raster import Raster
-from edgeseg.surveying.records import PictureRecord
+from edgeseg.surveying.records import ImageRecord
 from edgeseg.surveying.tiling import Axis
 
 RECORD_END = "_survey.json"
@@ -28,8 +28,8 @@ RECORD_END = "_survey.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A picture to survey.
+class SourceImage:
+    """An image to survey.
 
     Attributes:
         path: Its file.
@@ -40,34 +40,34 @@ class Picture:
     name: str
 
 
-def finished(picture: Picture, out: Path, settings_digest: str) -> PictureRecord | None:
-    """Returns what an earlier run found, if it was of the same picture, with the same settings, and is all there."""
+def finished(image: SourceImage, out: Path, settings_digest: str) -> ImageRecord | None:
+    """Returns what an earlier run found, if it was of the same image, with the same settings, and is all there."""
     try:
-        record = PictureRecord.from_json(read_json(record_file(picture, out), "the record"))
+        record = ImageRecord.from_json(read_json(record_file(image, out), "the record"))
     except DataError:
         return None
     same = record.settings_digest == settings_digest and all((out / name).is_file() for name in record.files)
-    return record if same and record.source_digest == file_digest(picture.path) else None
+    return record if same and record.source_digest == file_digest(image.path) else None
 
 
-def record_file(picture: Picture, out: Path) -> Path:
-    """Returns where a picture's record goes."""
-    return out / f"{picture.name}{RECORD_END}"
+def record_file(image: SourceImage, out: Path) -> Path:
+    """Returns where an image's record goes."""
+    return out / f"{image.name}{RECORD_END}"
 
 
-def survey_picture(
+def survey_image(
     segmenter: Segmenter,
-    picture: Picture,
+    image: SourceImage,
     out: Path,
     options: SurveyOptions,
     settings_digest: str,
     advance: Advance | None = None,
-) -> PictureRecord:
-    """Surveys a picture and writes what is found.
+) -> ImageRecord:
+    """Surveys an image and writes what is found.
 
     Args:
         segmenter: The network.
-        picture: The picture.
+        image: The image.
         out: The folder for its files.
         options: What is asked.
         settings_digest: Goes into the record.
@@ -77,30 +77,30 @@ def survey_picture(
         The record, which is written last: where it is, all is.
 
     Raises:
-        DataError: The picture cannot be read.
+        DataError: The image cannot be read.
         UsageError: An option does not fit it.
         OutputError: A file cannot be written.
         MissingExtraError: It needs rasterio, which is not installed.
     """
-    digest = file_digest(picture.path)
-    with opened(picture.path, segmenter.input, options) as source:
+    digest = file_digest(image.path)
+    with opened(image.path, segmenter.input, options) as source:
         raster = source.raster
-        rows, columns, scale = _axes(segmenter, raster, options, picture.path)
-        files = [source.label_file(picture.name), *([source.overlay_file(picture.name)] if options.overlay else [])]
+        rows, columns, scale = _axes(segmenter, raster, options, image.path)
+        files = [source.label_file(image.name), *([source.overlay_file(image.name)] if options.overlay else [])]
         counts = _write_maps(source, segmenter, segment_strips(segmenter, raster, rows, columns, advance), out, files)
     polygons = None
     if options.polygons:
         module = geo_module("polygons", "edgeseg.surveying.polygons")
-        files.append(f"{picture.name}.geojson")
+        files.append(f"{image.name}.geojson")
         polygons = module.write_polygons(
             out / files[-1], out / files[0], segmenter.labels, raster.ground, options.min_area
         )
     names, ground = segmenter.labels.names, raster.ground
     each_row = ground.pixel_areas(raster.height)
     areas = {name: math.fsum(each_row * counts[:, index]) for index, name in enumerate(names)}
-    record = PictureRecord(
-        name=picture.name,
-        source=picture.path.name,
+    record = ImageRecord(
+        name=image.name,
+        source=image.path.name,
         source_digest=digest,
         settings_digest=settings_digest,
         height=raster.height,
@@ -113,7 +113,7 @@ def survey_picture(
         files=tuple(files),
         polygons=polygons,
     )
-    write_json(record_file(picture, out), record.as_json())
+    write_json(record_file(image, out), record.as_json())
     return record
 
 
@@ -160,5 +160,5 @@ def _write_maps(
 
 
 def _overlay(strip: Strip, segmenter: Segmenter) -> Uint8:
-    picture = strip.picture if strip.picture.shape[2] == 3 else np.repeat(strip.picture[:, :, :1], 3, axis=2)
-    return Result(label_map=strip.labels, labels=segmenter.labels).overlay(np.ascontiguousarray(picture))
+    image = strip.image if strip.image.shape[2] == 3 else np.repeat(strip.image[:, :, :1], 3, axis=2)
+    return Result(label_map=strip.labels, labels=segmenter.labels).overlay(np.ascontiguousarray(image))

@@ -1,8 +1,8 @@
-"""Measures how fast pictures are fed to training: `python benchmarks/picture_feed.py --data DIR [--size 240x320]`.
+"""Measures how fast images are fed to training: `python benchmarks/image_feed.py --data DIR [--size 240x320]`.
 
-The ways take turns, a stretch of batches each, so that a machine that gets busier slows all of them: pictures in
-memory, pictures read from disk as they are needed, and, where the `grain` package is installed, Grain's pipeline of
-threads over both. Prints pictures a second and the median of the paired ratios to pictures in
+The ways take turns, a stretch of batches each, so that a machine that gets busier slows all of them: images in
+memory, images read from disk as they are needed, and, where the `grain` package is installed, Grain's pipeline of
+threads over both. Prints images a second and the median of the paired ratios to images in
 memory: for the feed alone, and with a network that trains on it.
 """
 
@@ -33,7 +33,7 @@ Feed = Callable[[int], Iterator[Any]]
 """Yields the batches of an epoch."""
 
 
-def grain_feed(batches: Batches, pictures: int, size: int) -> Feed | None:
+def grain_feed(batches: Batches, images: int, size: int) -> Feed | None:
     """Returns Grain's way to the same batches; None where it is not installed."""
     if importlib.util.find_spec("grain") is None:
         return None
@@ -44,10 +44,10 @@ def grain_feed(batches: Batches, pictures: int, size: int) -> Feed | None:
             self.epoch = epoch
 
         def __len__(self) -> int:
-            return pictures
+            return images
 
         def __getitem__(self, position: int) -> Any:
-            return batches._sample(self.epoch, position, (position * 7919) % pictures)
+            return batches._sample(self.epoch, position, (position * 7919) % images)
 
     def feed(epoch: int) -> Iterator[Any]:
         options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=3 * size)
@@ -80,7 +80,7 @@ def compare(
     for way, seconds in taken.items():
         ratios = [base / own for base, own in zip(taken["in memory"][1:], seconds[1:], strict=True)]
         rate = size * steps / statistics.median(seconds[1:])
-        print(f"{name}: {way}: {rate:.0f} pictures/s, {statistics.median(ratios):.2f} of in memory", flush=True)
+        print(f"{name}: {way}: {rate:.0f} images/s, {statistics.median(ratios):.2f} of in memory", flush=True)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""Pictures of one source in three parts: what sets ranges, what refinements are chosen by, what agreement is told on.
+"""Images of one source in three parts: what sets ranges, what refinements are chosen by, what agreement is told on.
 
-The parts share no picture, so that neither the choice nor the figure flatters the file. Where the source has more
-pictures than calibration asks for, the others come from those; else a fifth is kept from calibration.
+The parts share no image, so that neither the choice nor the figure flatters the file. Where the source has more
+images than calibration asks for, the others come from those; else a fifth is kept from calibration.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from edgeseg.errors import DataError, UsageError
 from edgeseg.provenance import AgreementRecord
 
 AGREEMENT_IMAGES = 20
-"""Pictures on which a file is compared with the network it came from."""
+"""Images on which a file is compared with the network it came from."""
 CHOOSING_IMAGES = 10
-"""Pictures by which refinements are kept or not."""
+"""Images by which refinements are kept or not."""
 CALIBRATION_IMAGES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Blue-green-red pictures of one source.
+class Images:
+    """Blue-green-red images of one source.
 
     Attributes:
         source: Where they come from.
         calibration: Set ranges and biases; read while iterating, which may be done again.
         choosing: Tell whether a refinement helps.
         unseen: Tell what the finished file is worth.
-        disjoint: Whether `choosing` and `unseen` have no picture of `calibration`; a single picture has to do for all.
+        disjoint: Whether `choosing` and `unseen` have no image of `calibration`; a single image has to do for all.
         synthetic: Whether they are made, not taken.
         distilled: Whether they are made of the network's own statistics.
         files: What they are read from.
@@ -50,92 +50,90 @@ class Pictures:
 
     @property
     def record(self) -> AgreementRecord:
-        """What a card says about the pictures that agreement is measured on."""
+        """What a card says about the images that agreement is measured on."""
         return AgreementRecord(source=self.source, count=len(self.unseen), unseen=self.disjoint)
 
     @property
     def description(self) -> str:
-        """The same for people: "20 pictures that calibration and tuning did not see (folder train)"."""
+        """The same for people: "20 images that calibration and tuning did not see (folder train)"."""
         count = len(self.unseen)
         if not self.disjoint:
-            return f"the one picture that it was calibrated on ({self.source} has no other)"
-        return f"{count} picture{'s' * (count > 1)} that neither calibration nor tuning saw ({self.source})"
+            return f"the one image that it was calibrated on ({self.source} has no other)"
+        return f"{count} image{'s' * (count > 1)} that neither calibration nor tuning saw ({self.source})"
 
 
 class Lazy:
-    """Pictures that are read whenever they are iterated over.
+    """Images that are read whenever they are iterated over.
 
     Args:
-        picture: Reads the picture of a number.
+        read: Reads the image of a number.
         chosen: The numbers.
     """
 
-    def __init__(self, picture: Callable[[int], Uint8], chosen: Sequence[int]) -> None:
-        self._picture, self._chosen = picture, chosen
+    def __init__(self, read: Callable[[int], Uint8], chosen: Sequence[int]) -> None:
+        self._read, self._chosen = read, chosen
 
     def __len__(self) -> int:
         return len(self._chosen)
 
     def __iter__(self) -> Iterator[Uint8]:
-        return map(self._picture, self._chosen)
+        return map(self._read, self._chosen)
 
 
-def divide(pictures: CalibrationSet, images: int = CALIBRATION_IMAGES) -> Pictures:
+def divide(whole: CalibrationSet, images: int = CALIBRATION_IMAGES) -> Images:
     """Divides a calibration set.
 
     Args:
-        pictures: The set.
+        whole: The set.
         images: Calibrate on at most so many of them, evenly spread.
     """
-    parts = part_numbers(pictures.count, pictures.more, images)
-    divided = _parts(pictures.record_source, pictures.picture, *parts)
-    return replace(divided, synthetic=pictures.is_synthetic, files=(*pictures.files, *pictures.others))
+    parts = part_numbers(whole.count, whole.more, images)
+    divided = _parts(whole.record_source, whole.image, *parts)
+    return replace(divided, synthetic=whole.is_synthetic, files=(*whole.files, *whole.others))
 
 
-def divide_arrays(pictures: Sequence[Uint8], source: str = "pictures given") -> Pictures:
-    """Divides pictures that are in memory.
+def divide_arrays(images: Sequence[Uint8], source: str = "images given") -> Images:
+    """Divides images that are in memory.
 
     Raises:
         DataError: There is none.
         UsageError: One is not (H, W, 3) uint8.
     """
-    if not len(pictures):
+    if not len(images):
         raise DataError("the calibration set has no images: expected at least one, better 100")
-    for number, picture in enumerate(pictures):
-        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim not in (2, 3):
-            described = (
-                f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
-            )
-            raise UsageError(f"calibration picture {number} is {described}: expected uint8 (H, W, channels)")
-    return _parts(source, lambda index: pictures[index], *part_numbers(len(pictures), 0, len(pictures)))
+    for number, image in enumerate(images):
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim not in (2, 3):
+            described = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise UsageError(f"calibration image {number} is {described}: expected uint8 (H, W, channels)")
+    return _parts(source, lambda index: images[index], *part_numbers(len(images), 0, len(images)))
 
 
 def _parts(
     source: str,
-    picture: Callable[[int], Uint8],
+    read: Callable[[int], Uint8],
     calibration: Sequence[int],
     choosing: Sequence[int],
     unseen: Sequence[int],
-) -> Pictures:
-    return Pictures(
+) -> Images:
+    return Images(
         source=source,
-        calibration=Lazy(picture, calibration),
-        choosing=tuple(map(picture, choosing)),
-        unseen=tuple(map(picture, unseen)),
+        calibration=Lazy(read, calibration),
+        choosing=tuple(map(read, choosing)),
+        unseen=tuple(map(read, unseen)),
         disjoint=not set(calibration) & {*choosing, *unseen},
     )
 
 
 def part_numbers(count: int, more: int, images: int) -> tuple[list[int], list[int], list[int]]:
-    """Divides picture numbers, evenly spread.
+    """Divides image numbers, evenly spread.
 
     Args:
-        count: Pictures of a set, numbered from 0.
-        more: Pictures of the same source beyond it, numbered from `count`.
+        count: Images of a set, numbered from 0.
+        more: Images of the same source beyond it, numbered from `count`.
         images: Calibrate on at most so many of the set.
 
     Returns:
-        The numbers for calibration, choosing and agreement. Two pictures kept apart choose and tell; one does both;
+        The numbers for calibration, choosing and agreement. Two images kept apart choose and tell; one does both;
         where there is only one in all, it does all.
     """
     apart = CHOOSING_IMAGES + AGREEMENT_IMAGES

@@ -1,4 +1,4 @@
-"""Scores picture by picture: as CSV, and the worst of them to look at."""
+"""Scores image by image: as CSV, and the worst of them to look at."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from edgeseg.runtime.result import Result
 from edgeseg.scoring.evaluate import Evaluation, Segment
 
 
-def picture_table(scores: Evaluation) -> str:
-    """Returns a CSV table, a row for each picture: its mIoU, pixel accuracy and `iou_<class>`, empty where none is."""
+def image_table(scores: Evaluation) -> str:
+    """Returns a CSV table, a row for each image: its mIoU, pixel accuracy and `iou_<class>`, empty where none is."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "miou", "pixel_accuracy", *(f"iou_{name}" for name in scores.class_iou)])
-    if scores.pictures is not None:
+    if scores.per_image is not None:
         rows = zip(
-            scores.pictures.names, scores.pictures.miou, scores.pictures.pixel_accuracy, scores.pictures.class_iou,
+            scores.per_image.names, scores.per_image.miou, scores.per_image.pixel_accuracy, scores.per_image.class_iou,
             strict=True,
         )  # fmt: skip
         for name, miou, accuracy, iou in rows:
@@ -34,23 +34,21 @@ def picture_table(scores: Evaluation) -> str:
     return text.getvalue()
 
 
-def write_overlays(
-    folder: Path, dataset: Dataset, segment: Segment, pictures: Iterable[tuple[int, float]]
-) -> list[Path]:
-    """Writes pictures side by side with their labels and with what a network makes of them.
+def write_overlays(folder: Path, dataset: Dataset, segment: Segment, images: Iterable[tuple[int, float]]) -> list[Path]:
+    """Writes images side by side with their labels and with what a network makes of them.
 
     Args:
         folder: Created if missing.
-        dataset: Pictures and labels.
+        dataset: Images and labels.
         segment: The network.
-        pictures: (index, mIoU) of each, in the order of their file names.
+        images: (index, mIoU) of each, in the order of their file names.
 
     Returns:
         The files.
     """
     ensure_folder(folder)
     written = []
-    for place, (index, miou) in enumerate(pictures, 1):
+    for place, (index, miou) in enumerate(images, 1):
         image, truth = dataset.load(index)
         found = segment(image, *truth.shape)
         panels: list[Uint8] = [image if image.shape[2] == 3 else np.repeat(image[:, :, :1], 3, 2)]

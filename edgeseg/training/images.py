@@ -1,4 +1,4 @@
-"""The pictures of a training: read once before it begins, and kept in memory or read again as they are needed."""
+"""The images of a training: read once before it begins, and kept in memory or read again as they are needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from edgeseg.data.dataset import Dataset
-from edgeseg.data.oddities import Counts, count_ids, oddities, shared_pictures
+from edgeseg.data.oddities import Counts, count_ids, oddities, shared_images
 from edgeseg.host import free_memory_bytes
 from edgeseg.threads import THREADS, made_ahead
 from edgeseg.training.batches import Sample, Samples
@@ -18,13 +18,13 @@ from edgeseg.training.group import this_group
 _LOG = logging.getLogger(__name__)
 
 IN_MEMORY_SHARE = 0.25
-"""Share of the free memory that a set's pictures may take, in all processes that train together; those of a larger set
+"""Share of the free memory that a set's images may take, in all processes that train together; those of a larger set
 are read as they are needed."""
 _MEASURED = 16
-"""Pictures, evenly spread, from which a set's size is reckoned."""
+"""Images, evenly spread, from which a set's size is reckoned."""
 
 Advance = Callable[[int, int], None]
-"""Called with (done, total) pictures."""
+"""Called with (done, total) images."""
 
 
 def read_checked(
@@ -34,17 +34,17 @@ def read_checked(
     advance: Advance | None = None,
     more: Samples = (),
 ) -> tuple[Samples, Counts]:
-    """Reads all pictures, so that nothing unreadable ends a training later, and tells what is odd about them.
+    """Reads all images, so that nothing unreadable ends a training later, and tells what is odd about them.
 
     Args:
-        train_set: Pictures to learn from.
-        val_set: Pictures to choose the best epoch by; these are never kept.
-        in_memory: Whether to keep the training pictures; by their size if None, see `IN_MEMORY_SHARE`.
+        train_set: Images to learn from.
+        val_set: Images to choose the best epoch by; these are never kept.
+        in_memory: Whether to keep the training images; by their size if None, see `IN_MEMORY_SHARE`.
         advance: Called as they are read.
-        more: Pictures to learn from that are in no set.
+        more: Images to learn from that are in no set.
 
     Returns:
-        The training pictures, `more` behind those of the set, in memory or not; and the pixels of each of the set's
+        The training images, `more` behind those of the set, in memory or not; and the pixels of each of the set's
         classes.
 
     Raises:
@@ -66,18 +66,18 @@ def read_checked(
     for dataset, found in ((train_set, counts), (val_set, count_ids(read(val_set)))):
         for oddity in oddities(dataset, found):
             _LOG.warning("%s", oddity)
-    shared = shared_pictures(val_set.images, train_set.images)
+    shared = shared_images(val_set.images, train_set.images)
     if shared:
         first, other = next(iter(shared.items()))
         _LOG.warning(
-            "%d pictures of %s are in %s, too, such as %s and %s: `edgeseg data check` tells more", len(shared),
+            "%d images of %s are in %s, too, such as %s and %s: `edgeseg data check` tells more", len(shared),
             val_set.split, train_set.split, first, other,
         )  # fmt: skip
     return kept if keep else Joined(train_set, more), counts[: train_set.labels.num_classes]
 
 
 class Joined:
-    """Pictures of two sources, one behind the other."""
+    """Images of two sources, one behind the other."""
 
     def __init__(self, first: Samples, second: Samples) -> None:
         self._first, self._second = first, second
@@ -93,11 +93,11 @@ class Joined:
 
 
 def fits_in_memory(dataset: Dataset, more: int = 0) -> bool:
-    """Whether pictures and their label maps, 4 bytes a pixel, take no more than their share of the free memory.
+    """Whether images and their label maps, 4 bytes a pixel, take no more than their share of the free memory.
 
     Args:
         dataset: The set.
-        more: Further pictures of about the same size.
+        more: Further images of about the same size.
     """
     some = np.linspace(0, len(dataset) - 1, min(_MEASURED, len(dataset))).round().astype(int)
     each = np.mean([sum(array.nbytes for array in dataset.load(int(index))) for index in some])
@@ -105,7 +105,7 @@ def fits_in_memory(dataset: Dataset, more: int = 0) -> bool:
     if count * each * this_group().count <= IN_MEMORY_SHARE * free:
         return True
     _LOG.info(
-        "%d pictures would take %.1f GB of the %.1f GB of memory that are free: each is read when it is needed",
+        "%d images would take %.1f GB of the %.1f GB of memory that are free: each is read when it is needed",
         count, count * each / 1e9, free / 1e9,
     )  # fmt: skip
     return False
