@@ -27,7 +27,8 @@ from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.host import usable_cores
-from edgeseg.keras_model import KerasSegmenter, load_model
+from edgeseg.keras_model import load_model
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.scoring.evaluate import Evaluation, evaluate
 from edgeseg.zoo import ZooModel

@@ -21,14 +21,13 @@ import numpy.typing as npt
 from edgeseg.architectures.network import NetworkSpec
 from edgeseg.architectures.registry import build_network, check_network
 from edgeseg.arrays import Float32
-from edgeseg.card import InputSpec, LabelSet, ModelCard
+from edgeseg.card import InputSpec, ModelCard
 from edgeseg.card_file import read_model, write_model
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.files import write_bytes
 from edgeseg.foreign import own_normalisation
 from edgeseg.other_formats import unloadable
 from edgeseg.runtime.protocol import OpenOptions, Origin, TensorInfo, Wanted
-from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.thawed_layers import REGISTERED
 
 
@@ -276,19 +275,6 @@ def open_network(content: bytes, options: OpenOptions) -> KerasNetwork:
             Path(path).write_bytes(content)
         model, _ = load_model(path)
     return KerasNetwork(model, options.name, options.size)
-
-
-class KerasSegmenter(Segmenter):
-    """Segments images with a float Keras network that is loaded already.
-
-    Args:
-        model: See `KerasNetwork`. Of one channel, class 1 is where it is above 0.5 behind a sigmoid, above 0 without.
-        spec: Its input.
-        labels: Its classes; numbered if None.
-    """
-
-    def __init__(self, model: Any, spec: InputSpec, labels: LabelSet | None = None) -> None:
-        super().__init__(KerasNetwork(model, size=(spec.height, spec.width)), input_spec=spec, labels=labels)
 
 
 def _tensor(index: int, name: str, array: npt.NDArray[Any]) -> TensorInfo:

@@ -17,7 +17,8 @@ from edgeseg.conversion.images import divide_arrays  # noqa: E402
 from edgeseg.conversion.network import convert_network  # noqa: E402
 from edgeseg.data.layouts import open_dataset  # noqa: E402
 from edgeseg.image import write_image  # noqa: E402
-from edgeseg.keras_model import KerasSegmenter, load_model  # noqa: E402
+from edgeseg.keras_model import load_model  # noqa: E402
+from edgeseg.keras_segmenter import KerasSegmenter  # noqa: E402
 from edgeseg.runtime.segmenter import Segmenter  # noqa: E402
 from edgeseg.scoring.evaluate import evaluate  # noqa: E402
 

@@ -39,7 +39,8 @@ def test_a_margin_that_leaves_nothing_is_refused() -> None:
 def test_label_maps_of_an_unpadded_network_and_its_files_cover_the_whole_image(tiny_keras_model, resize) -> None:
     from edgeseg.conversion.images import divide_arrays
     from edgeseg.conversion.network import convert_network
-    from edgeseg.keras_model import KerasSegmenter, load_model
+    from edgeseg.keras_model import load_model
+    from edgeseg.keras_segmenter import KerasSegmenter
     from edgeseg.runtime.segmenter import Segmenter
 
     padded, card = load_model(tiny_keras_model)

@@ -17,7 +17,8 @@ def write_training_page(out: Path, data: Path, split: str, layout: str) -> Path:
     """
     from edgeseg.data.layouts import open_dataset
     from edgeseg.files import write_text
-    from edgeseg.keras_model import KerasSegmenter, load_model
+    from edgeseg.keras_model import load_model
+    from edgeseg.keras_segmenter import KerasSegmenter
     from edgeseg.report.training_page import training_page
     from edgeseg.scoring.detail import score_in_detail
     from edgeseg.training.checkpoint import read_facts

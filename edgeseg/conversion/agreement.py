@@ -13,7 +13,7 @@ from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec, LabelSet
 from edgeseg.errors import ConversionError
 from edgeseg.foreign import normalisation_text
-from edgeseg.keras_model import KerasSegmenter
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.runtime.segmenter import Segmenter
 
 _BLIND = 0.999

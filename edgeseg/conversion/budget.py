@@ -22,7 +22,7 @@ from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import DataError, UsageError
 from edgeseg.files import check_apart, check_writable
 from edgeseg.float_model import open_float_model
-from edgeseg.keras_model import KerasSegmenter
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.recipes import recipe_row
 from edgeseg.scoring.evaluate import evaluate
 

@@ -17,7 +17,8 @@ from edgeseg.data.dataset import Dataset
 from edgeseg.data.oddities import Counts, class_weights
 from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder
-from edgeseg.keras_model import KerasSegmenter, copy_weights, save_model
+from edgeseg.keras_model import copy_weights, save_model
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.losses import make_loss
 from edgeseg.provenance import TrainingRecord
 from edgeseg.scoring.evaluate import Evaluation, evaluate

@@ -13,7 +13,8 @@ from edgeseg.card import ModelCard, Recipe
 from edgeseg.card_file import detach
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import ConversionError, DataError, UsageError
-from edgeseg.keras_model import KerasSegmenter, network_spec
+from edgeseg.keras_model import network_spec
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.tflite.cost import float_operators
 from edgeseg.tflite.graph import parse_graph

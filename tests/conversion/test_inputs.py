@@ -20,7 +20,7 @@ from edgeseg.conversion.images import divide_arrays
 from edgeseg.conversion.network import convert_network
 from edgeseg.data.dataset import Dataset
 from edgeseg.image import normalise, read_image, write_image
-from edgeseg.keras_model import KerasSegmenter
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.training.augmentation import Augmentation, augment
 from edgeseg.training.initial_weights import for_order

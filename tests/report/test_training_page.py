@@ -13,7 +13,7 @@ from tiny_networks import colour_network
 
 from edgeseg.card import LabelSet, ModelCard
 from edgeseg.data.dataset import Dataset
-from edgeseg.keras_model import KerasSegmenter
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.provenance import TrainingRecord
 from edgeseg.report.curves import Curve, curves_plot
 from edgeseg.report.training_page import training_page

@@ -13,7 +13,8 @@ import pytest
 from commands import ROOT
 
 from edgeseg.data.synthetic_set import write_set
-from edgeseg.keras_model import KerasSegmenter, load_model
+from edgeseg.keras_model import load_model
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.synth.aerial import render
 
 NO_TENSORFLOW = """

@@ -13,7 +13,7 @@ from painting import make_photo, make_photo_labels
 
 from edgeseg.card import InputSpec
 from edgeseg.errors import DataError, UsageError
-from edgeseg.keras_model import KerasSegmenter
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.metrics import confusion_matrix, miou
 from edgeseg.scoring.evaluate import Evaluation
 from edgeseg.training.augmentation import OUTSIDE, Augmentation, augment

@@ -19,7 +19,8 @@ from edgeseg.conversion.surgery import for_converter
 from edgeseg.data.dataset import Dataset
 from edgeseg.foreign import foreign_card
 from edgeseg.image import fit, read_image
-from edgeseg.keras_model import KerasSegmenter, load_model
+from edgeseg.keras_model import load_model
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.training.blueprint import start_of_file
 from edgeseg.training.train import file_start
 

@@ -23,7 +23,8 @@ from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.oddities import class_weights
 from edgeseg.errors import DataError, UsageError
-from edgeseg.keras_model import KerasSegmenter, load_model
+from edgeseg.keras_model import load_model
+from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.metrics import confusion_matrix, miou
 from edgeseg.training.checkpoint import read_facts
 from edgeseg.training.float_training import train_float
