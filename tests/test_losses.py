@@ -1,5 +1,7 @@
 """The losses against their formulas, written out once more in float64 NumPy."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -117,6 +119,53 @@ def test_the_focal_loss_takes_the_papers_gamma_unless_told():
     assert value == pytest.approx(focal_and_gradient(labels, logits, gamma=2.0)[0], rel=1e-6)
 
 
+def hard_value(labels, logits, share, weights=None):
+    """The weighted mean cross-entropy of each picture's hardest pixels, by sorting all of them."""
+    weights = np.ones(logits.shape[-1]) if weights is None else np.asarray(weights)
+    total = norm = 0.0
+    for truth, scores in zip(labels, logits, strict=True):
+        kept = truth != IGNORE
+        y, p = truth[kept], softmax(scores)[kept]
+        loss = -np.log(p[np.arange(len(y)), y])
+        chosen = np.argsort(-loss)[: max(1, math.ceil(share * len(y)))]
+        total += (weights[y] * loss)[chosen].sum()
+        norm += weights[y][chosen].sum()
+    return total / norm if norm else 0.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.6, 1.0])
+def test_hard_pixels_equal_the_formula(kind, weights, share):
+    rng = np.random.default_rng(3)
+    labels = some_labels(kind, rng)
+    logits = rng.normal(0, 3, (*labels.shape, CLASSES))
+    loss = make_loss("ohem", num_classes=CLASSES, class_weights=weights, hard_share=share)
+    value, gradient = value_and_gradient(loss, labels, logits)
+    assert value == pytest.approx(hard_value(labels, logits, share, weights), rel=1e-6, abs=1e-9)
+    moved = numeric_gradient(lambda z: hard_value(labels, z, share, weights), logits)
+    np.testing.assert_allclose(gradient, moved, rtol=1e-4, atol=1e-6)
+
+
+def test_the_hardest_quarter_counts_unless_told():
+    rng = np.random.default_rng(3)
+    labels = some_labels("all classes", rng)
+    logits = rng.normal(0, 3, (*labels.shape, CLASSES))
+    value, _ = value_and_gradient(make_loss("ohem", num_classes=CLASSES), labels, logits)
+    assert value == pytest.approx(hard_value(labels, logits, 0.25), rel=1e-6)
+
+
+def test_in_large_pictures_some_rows_and_columns_tell_which_pixels_are_hard():
+    """Of 200 x 200 pixels every third row and column is sorted; the share that counts is met to two points."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, (2, 200, 200)).astype(np.uint8)
+    logits = rng.normal(0, 3, (*labels.shape, CLASSES))
+    value, gradient = value_and_gradient(make_loss("ohem", num_classes=CLASSES, hard_share=0.3), labels, logits)
+    for picture in np.abs(gradient).sum(-1) > 0:
+        assert picture.mean() == pytest.approx(0.3, abs=0.02)
+    assert value == pytest.approx(hard_value(labels, logits, 0.3), rel=0.02)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("weighting", ["uniform", "generalised"])
@@ -131,7 +180,7 @@ def test_dice_equals_the_formula(kind, weights, weighting):
     np.testing.assert_allclose(gradient, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ce", "focal", "dice"])
+@pytest.mark.parametrize("name", ["ce", "focal", "dice", "ohem"])
 def test_float32_training_agrees_with_float64(name):
     rng = np.random.default_rng(5)
     labels = some_labels("ignored pixels", rng)
@@ -173,7 +222,7 @@ def test_dice_of_huge_logits(weighting):
     np.testing.assert_array_equal(gradient, 0)  # the softmax is saturated everywhere
 
 
-@pytest.mark.parametrize("name", ["ce", "focal", "dice", "ce+dice"])
+@pytest.mark.parametrize("name", ["ce", "focal", "dice", "ohem", "ce+dice"])
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_nothing_to_learn_from_is_zero_not_nan(name, weights):
     labels = np.full((1, 3, 3), IGNORE, np.uint8)
@@ -277,6 +326,8 @@ def test_trains_under_both_keras(namespace):
         ({"class_weights": [0.0] * 4}, "not all 0"),
         ({"gamma": -0.5}, "gamma is -0.5"),
         ({"gamma": float("nan")}, "gamma is nan"),
+        ({"hard_share": 0.0}, "hard_share is 0.0: expected a number above 0, at most 1"),
+        ({"hard_share": 1.5}, "hard_share is 1.5"),
         ({"dice_weights": "uniformly"}, "unknown dice weighting 'uniformly': did you mean uniform"),
     ],
 )
@@ -285,7 +336,7 @@ def test_bad_arguments(arguments, message):
         make_loss(**{"name": "ce", "num_classes": CLASSES, **arguments})
 
 
-@pytest.mark.parametrize("name", ["ce", "focal", "dice"])
+@pytest.mark.parametrize("name", ["ce", "focal", "dice", "ohem"])
 @pytest.mark.parametrize("label", [CLASSES, 254, -1])
 def test_a_label_that_is_no_class_is_not_passed_over(name, label):
     labels = np.array([[[0, label]]], np.int32)

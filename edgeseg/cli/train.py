@@ -63,7 +63,9 @@ def command(
     batch: Annotated[int, typer.Option(help="Images a step.")] = 8,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option(help="AdamW's, on kernels.")] = 1e-2,
-    loss: Annotated[str, typer.Option(help="ce, focal, dice, or a sum such as ce+dice or 0.7*ce+0.3*dice.")] = "ce",
+    loss: Annotated[
+        str, typer.Option(help="ce, focal, dice, ohem (hard pixels), or a sum such as ce+dice or 0.7*ce+0.3*dice.")
+    ] = "ce",
     class_weights: Annotated[bool, typer.Option(help="Weigh rare classes more.")] = True,
     scale: Annotated[str, typer.Option(help="Smallest and largest random zoom.")] = "0.5,2",
     rotation: Annotated[float, typer.Option(help="Largest random turn, in degrees.", min=0, max=180)] = 0.0,
@@ -72,6 +74,12 @@ def command(
     ] = False,
     elastic: Annotated[
         float, typer.Option(help="Bend crops by about so many pixels: for cells and other soft things.", min=0)
+    ] = 0.0,
+    balanced_crops: Annotated[
+        float, typer.Option(help="Share of crops laid around a class drawn evenly.", min=0, max=1)
+    ] = 0.0,
+    copy_paste: Annotated[
+        float, typer.Option(help="Share of crops into which a small thing of another picture is pasted.", min=0, max=1)
     ] = 0.0,
     weights: Annotated[str | None, typer.Option(help="'imagenet': start from keras.applications' weights.")] = None,
     init_from: Annotated[
@@ -175,7 +183,8 @@ def command(
         mixed_precision=mixed_precision, ema=ema, transfer_rate=transfer_rate, freeze_start=freeze_start,
         teacher_weight=0.5 if teacher_weight is None else teacher_weight, in_memory=in_memory,
         augmentation=Augmentation(
-            scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic
+            scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic,
+            balanced_crops=balanced_crops, copy_paste=copy_paste,
         ),
     )  # fmt: skip
     shape = f"{spec.height}x{spec.width}"

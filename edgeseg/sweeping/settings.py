@@ -132,6 +132,8 @@ TRAIN: dict[str, Setting] = {
     "rotation": Setting(read=_number, place="augmentation.rotation"),
     "quarter_turns": Setting(read=_yes, place="augmentation.quarter_turns"),
     "elastic": Setting(read=_number, place="augmentation.elastic"),
+    "balanced_crops": Setting(read=_number, place="augmentation.balanced_crops"),
+    "copy_paste": Setting(read=_number, place="augmentation.copy_paste"),
     "weights": Setting(read=_word, place="call.init"),
     "init_from": Setting(read=_word, place="call.init"),
     "val_every": Setting(read=_whole, place="options.val_every"),

@@ -1,4 +1,4 @@
-"""Training augmentation: random scale, crop, mirror, turn, bending and colour, from one generator an image."""
+"""Training augmentation: scale, crop, mirror, turn, bending, colour, pasting, from one random generator an image."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
+from edgeseg.errors import UsageError
 from edgeseg.image import content_size, ordered, padding
 
+SMALL_SHARE = 0.05
+"""A class is small in a crop, and may be copied from it, if it covers no more than this share."""
 OUTSIDE = 255
 """The class id of pixels that a crop has outside the image; the losses ignore it."""
 
@@ -29,6 +32,8 @@ class Augmentation:
         elastic: How far pixels are moved about smoothly: the standard deviation, in the crop's pixels, of random
             displacements on a 3x3 grid with cubic interpolation between. For tissue and other things that bend
             (Ronneberger, Fischer, Brox, U-Net, MICCAI 2015, section 3.1, where it is 10).
+        balanced_crops: Share of the crops laid around a pixel of a class that is drawn evenly from the image's.
+        copy_paste: Share of the crops into which a small class of another image's crop is pasted.
         contrast: Largest relative change of contrast, and of each colour channel's gain by a third of it.
         brightness: Largest shift, in 0-255 units.
         saturation: Largest relative change of saturation.
@@ -40,10 +45,17 @@ class Augmentation:
     rotation: float = 0.0
     quarter_turns: bool = False
     elastic: float = 0.0
+    balanced_crops: float = 0.0
+    copy_paste: float = 0.0
     contrast: float = 0.3
     brightness: float = 30.0
     saturation: float = 0.4
     gamma: float = 1.3
+
+    def __post_init__(self) -> None:
+        for name in ("balanced_crops", "copy_paste"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: expected a share, 0 to 1")
 
 
 def augment(
@@ -53,6 +65,7 @@ def augment(
     crop: tuple[int, int],
     options: Augmentation,
     random: np.random.Generator,
+    num_classes: int = OUTSIDE,
 ) -> tuple[Uint8, Uint8]:
     """Varies an image and its label map alike.
 
@@ -65,6 +78,7 @@ def augment(
         crop: Rows and columns of the result.
         options: How strongly to vary.
         random: Source of all randomness.
+        num_classes: Ids from here on are no class, so that no crop is laid around them.
 
     Returns:
         (crop rows, columns, channels) uint8 in the input's order, and (rows, columns) uint8 ids, `OUTSIDE` where the
@@ -77,6 +91,10 @@ def augment(
     scale_y, scale_x = zoom * fitted_rows / image.shape[0], zoom * fitted_columns / image.shape[1]
     offset_y = _offset(image.shape[0] * scale_y, rows, random)
     offset_x = _offset(image.shape[1] * scale_x, columns, random)
+    if options.balanced_crops and random.random() < options.balanced_crops:
+        row, column = drawn_pixel(label_map, num_classes, random)
+        offset_y = _around(row * scale_y, image.shape[0] * scale_y, rows, random)
+        offset_x = _around(column * scale_x, image.shape[1] * scale_x, columns, random)
     # From a crop pixel's centre to the image's, both counted from the first pixel's centre.
     inverse = np.array(
         [
@@ -155,6 +173,55 @@ def _offset(size: float, crop: int, random: np.random.Generator) -> float:
     """Draws where the crop starts: inside the image, or with the image inside it."""
     free = size - crop
     return float(random.uniform(min(0.0, free), max(0.0, free)))
+
+
+def _around(aim: float, size: float, crop: int, random: np.random.Generator) -> float:
+    """Draws where a crop starts that holds a place `aim` of the image: inside the image as far as that goes."""
+    low, high = min(0.0, size - crop), max(0.0, size - crop)
+    return float(np.clip(random.uniform(aim - crop + 1, aim), low, high))
+
+
+def drawn_pixel(label_map: Uint8, num_classes: int, random: np.random.Generator) -> tuple[float, float]:
+    """Draws a pixel whose class is drawn evenly from those in the label map; returns its row and column.
+
+    So a class is met as often as any other, however small it is (class-aware sampling, inside an image:
+    Shen, Lin, Huang, "Relay Backpropagation for Effective Learning of Deep Convolutional Neural Networks", ECCV 2016).
+    Any pixel if the label map knows no class.
+    """
+    counts = np.bincount(label_map.ravel(), minlength=num_classes)[:num_classes]
+    present = np.flatnonzero(counts)
+    if not present.size:
+        return float(random.uniform(0, label_map.shape[0])), float(random.uniform(0, label_map.shape[1]))
+    wanted = present[random.integers(present.size)]
+    place = int(np.flatnonzero(label_map == wanted)[random.integers(counts[wanted])])
+    row, column = divmod(place, label_map.shape[1])
+    return float(row), float(column)
+
+
+def paste(
+    onto: tuple[Uint8, Uint8], other: tuple[Uint8, Uint8], num_classes: int, random: np.random.Generator
+) -> tuple[Uint8, Uint8]:
+    """Copies what one small class of a crop covers onto another crop, label and all.
+
+    Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation", CVPR 2021,
+    section 3, for label maps without instances. Things in the foreground are small; what covers more than
+    `SMALL_SHARE` is background and stays where it is.
+
+    Args:
+        onto: The crop to be changed: pixels (rows, columns, channels) and ids (rows, columns).
+        other: A crop of the same shape to copy from.
+        num_classes: Ids from here on are no class, and are never copied.
+        random: Draws the class.
+
+    Returns:
+        Pixels and ids; `onto` itself where `other` has no small class.
+    """
+    counts = np.bincount(other[1].ravel(), minlength=num_classes)[:num_classes]
+    small = np.flatnonzero((counts > 0) & (counts <= SMALL_SHARE * other[1].size))
+    if not small.size:
+        return onto
+    chosen = other[1] == small[random.integers(small.size)]
+    return np.where(chosen[:, :, None], other[0], onto[0]), np.where(chosen, other[1], onto[1])
 
 
 def vary_colour(rgb: Uint8, options: Augmentation, random: np.random.Generator) -> Uint8:

@@ -19,7 +19,7 @@ from edgeseg.card import InputSpec
 from edgeseg.errors import DataError, UsageError
 from edgeseg.image import fit, normalise
 from edgeseg.threads import made_ahead
-from edgeseg.training.augmentation import augment
+from edgeseg.training.augmentation import OUTSIDE, augment, paste
 from edgeseg.training.group import ALONE, Group
 from edgeseg.training.options import TrainingOptions
 
@@ -61,6 +61,7 @@ class Batches:
         crop: Rows and columns of the batches.
         options: Batch size, seed, augmentation.
         group: Of several processes, each makes its share of every batch: the same images as in the whole batch.
+        num_classes: Ids from here on are no class.
 
     Raises:
         UsageError: A batch cannot be shared evenly.
@@ -73,6 +74,7 @@ class Batches:
         crop: tuple[int, int],
         options: TrainingOptions,
         group: Group = ALONE,
+        num_classes: int = OUTSIDE,
     ) -> None:
         if not samples:
             raise DataError("no image to train on: the split is empty")
@@ -82,7 +84,7 @@ class Batches:
             )
         self.steps = max(1, len(samples) // options.batch_size)
         self._samples, self._spec, self._crop, self._options = samples, spec, crop, options
-        self._share = options.batch_size // group.count
+        self._num_classes, self._share = num_classes, options.batch_size // group.count
         self._first = group.rank * self._share
 
     def epoch(self, epoch: int) -> Iterator[tuple[Float32, npt.NDArray[np.int32]]]:
@@ -105,8 +107,16 @@ class Batches:
 
     def _sample(self, epoch: int, position: int, index: int) -> Sample:
         random = np.random.default_rng((self._options.seed, epoch, position, index))
+        options = self._options.augmentation
+        sample = self._varied(index, random)
+        if options.copy_paste and random.random() < options.copy_paste:
+            other = self._varied(int(random.integers(len(self._samples))), random)
+            return paste(sample, other, self._num_classes, random)
+        return sample
+
+    def _varied(self, index: int, random: np.random.Generator) -> Sample:
         image, labels = self._samples[index]
-        return augment(image, labels, self._spec, self._crop, self._options.augmentation, random)
+        return augment(image, labels, self._spec, self._crop, self._options.augmentation, random, self._num_classes)
 
     def _batch(self, samples: list[Sample]) -> tuple[Float32, npt.NDArray[np.int32]]:
         images = normalise(np.stack([rgb for rgb, _ in samples]), self._spec)

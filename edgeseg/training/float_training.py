@@ -96,7 +96,7 @@ def train_float(
         raise UsageError("--time-budget with --resume: what it chose is kept, give --epochs to train for more")
     more = teaching.samples(card.labels.ignore_index) if teaching else ()
     samples, pixels = read_checked(train_set, val_set, options.in_memory, reading, more)
-    batches = Batches(samples, card.input, crop_of(card, options), options, group)
+    batches = Batches(samples, card.input, crop_of(card, options), options, group, card.labels.num_classes)
     plan = blueprint or of_card(card)
     with spread(options.batch_size):
         network = compiled_network(card, options, pixels, taught=teaching is not None, blueprint=plan)
@@ -269,6 +269,9 @@ def settings_of(card: ModelCard, record: TrainingRecord, options: TrainingOption
     settings = asdict(options) | {"crop": list(record.crop), "scale": list(augmentation.pop("scale"))} | augmentation
     for name in ("epochs", "patience", "in_memory", "augmentation", *(() if record.teacher else ("teacher_weight",))):
         del settings[name]
+    for name in ("balanced_crops", "copy_paste"):  # an earlier edgeseg had none
+        if not settings[name]:
+            del settings[name]
     if record.teacher:
         settings["teacher"] = record.teacher
     return {
