@@ -27,7 +27,7 @@ Loss = Callable[[Any, Any], Any]
 """loss(labels, logits) -> scalar; labels (B, H, W) integer ids, logits (B, h, w, C)."""
 
 LOSSES = ("ce", "focal", "dice", "ohem")
-_MEASURED_ROWS = 64  # of a picture, at least, from which it is reckoned which of its pixels are hard
+_MEASURED_ROWS = 64  # of an image, at least, from which it is reckoned which of its pixels are hard
 _SMALLEST_MISS = 1e-30  # keeps the slope of miss**gamma finite where the miss 1 - p is 0 and gamma < 1
 
 
@@ -51,7 +51,7 @@ def make_loss(
         ignore_index: The label of pixels that do not count.
         gamma: Focusing parameter of the focal loss, >= 0; 0 makes it the cross-entropy.
         dice_weights: How `dice` weighs the classes, see there.
-        hard_share: Share of each picture's pixels that `ohem` counts, above 0 and at most 1.
+        hard_share: Share of each image's pixels that `ohem` counts, above 0 and at most 1.
         covers: Rows and columns of the labels that the logits answer, for a network without padding; all if None.
 
     Returns:
@@ -166,7 +166,7 @@ def focal(pixels: Pixels, gamma: float) -> Any:
 
 
 def ohem(pixels: Pixels, share: float) -> Any:
-    """Cross-entropy of the hard pixels alone: in each picture the `share` of those that count whose loss is largest.
+    """Cross-entropy of the hard pixels alone: in each image the `share` of those that count whose loss is largest.
 
     Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example Mining", CVPR 2016, section 4;
     for pixels as in Wu et al., "Bridging Category-level and Instance-level Semantic Image Segmentation", 2016. Which

@@ -79,7 +79,7 @@ def command(
         float, typer.Option(help="Share of crops laid around a class drawn evenly.", min=0, max=1)
     ] = 0.0,
     copy_paste: Annotated[
-        float, typer.Option(help="Share of crops into which a small thing of another picture is pasted.", min=0, max=1)
+        float, typer.Option(help="Share of crops into which a small thing of another image is pasted.", min=0, max=1)
     ] = 0.0,
     weights: Annotated[str | None, typer.Option(help="'imagenet': start from keras.applications' weights.")] = None,
     init_from: Annotated[

@@ -116,7 +116,8 @@ EVERY_OPTION = {
     "form": "edge", "resize": "letterbox", "crop": "48x64", "order": "bgr", "channels": 3, "mean": "1,2,3", "std": 2,
     "output_stride": 16, "split": "train", "val_split": "val", "layout": "folder", "epochs": 7, "patience": 2,
     "batch": 3, "lr": 0.00123, "weight_decay": 0.02, "class_weights": False, "scale": "0.7,1.5", "rotation": 10,
-    "quarter_turns": True, "elastic": 2.5, "weights": "imagenet", "val_every": 2, "mixed_precision": True, "ema": 0.99,
+    "quarter_turns": True, "elastic": 2.5, "balanced_crops": 0.25, "copy_paste": 0.5,
+    "weights": "imagenet", "val_every": 2, "mixed_precision": True, "ema": 0.99,
     "teacher": "street", "teacher_weight": 0.25, "unlabelled": "flights", "transfer_rate": 0.5, "freeze_start": True,
     "licence": "mine alone",
 }  # fmt: skip
