@@ -10,11 +10,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from edgeseg import __version__
 from edgeseg.cli.commands import Commands
 from edgeseg.cli.messages import showing_messages
 from edgeseg.errors import EdgesegError, MissingExtraError
 from edgeseg.runtime.quiet import keep_logs_off_the_screen
+from edgeseg.version import __version__
 
 app = typer.Typer(
     cls=Commands,

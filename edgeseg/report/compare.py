@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edgeseg import __version__
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import UsageError
@@ -22,6 +21,7 @@ from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.scoring.evaluate import Evaluation, check_classes, evaluate
 from edgeseg.tflite.cost import graph_cost, parameter_count
 from edgeseg.tflite.graph import read_graph
+from edgeseg.version import __version__
 from edgeseg.zoo import files_of
 
 Advance = Callable[[str, int, int], None]

@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from edgeseg import __version__
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError
 from edgeseg.files import digest, file_digest, json_text, read_json, write_json
 from edgeseg.scoring.evaluate import Evaluation
+from edgeseg.version import __version__
 
 SCORES_FILE = "scores.json"
 

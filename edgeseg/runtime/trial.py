@@ -17,9 +17,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgeseg import __version__
 from edgeseg.errors import EdgesegError, ModelFileError, OutputError, quoted
 from edgeseg.files import digest, write_json
+from edgeseg.version import __version__
 
 TRIAL_SECONDS = 60.0
 """So long may loading and the first inferences take."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg import __version__
 from edgeseg.host import host_info
 from edgeseg.measure.benchmark import benchmark
 from edgeseg.report.compare import measured
@@ -22,6 +21,7 @@ from edgeseg.sweeping.commands import Folder, commands_of
 from edgeseg.sweeping.plan import Plan, Point, Run
 from edgeseg.sweeping.progress import RunProgress
 from edgeseg.sweeping.trials import read_score, validation_set
+from edgeseg.version import __version__
 
 _SHOWN = 3
 """Images, and at most so many models of the Pareto front beside each."""
