@@ -200,14 +200,16 @@ def voc_color(index: int) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a file was quantized: the name of a row of `edgeseg.recipes`, what comes out, and for which processor."""
+    """How a file was quantized: the name of a row of `edgeseg.recipes`, what comes out, and for which processor.
+
+    The name may be unknown here, of another package or a newer edgeseg: only what converts needs its row.
+    """
 
     name: str
     output: OutputKind = "logits"
     target: Target = "cpu"
 
     def __post_init__(self) -> None:
-        recipe_row(self.name)
         for kind, value, known in (
             ("output", self.output, OutputKind),
             ("target", self.target, Target),
@@ -217,7 +219,7 @@ class Recipe:
 
     @property
     def is_integer(self) -> bool:
-        """Whether all computation is in integers."""
+        """Whether all computation is in integers; UsageError for a recipe that is not known here."""
         return recipe_row(self.name).is_integer
 
 

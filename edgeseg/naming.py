@@ -22,7 +22,8 @@ def artifact_name(model: str, recipe: str) -> str:
 
 def recipe_in(stem: str) -> str:
     """Returns the recipe that a file's name ends with, "" if none."""
-    return next((name for name in RECIPES if stem.removesuffix(COMPILED).endswith(f"_{name}")), "")
+    fitting = (name for name in RECIPES if stem.removesuffix(COMPILED).endswith(f"_{name}"))
+    return max(fitting, key=len, default="")
 
 
 def is_compiled(path: Path) -> bool:

@@ -2,7 +2,8 @@
 
 A row says what the recipe needs, what the converter is asked for, what refines the file afterwards, and what must hold
 of it in the end. `conversion/` carries it out, knowing none of the names; so another recipe is another row, and a new
-kind of refinement a function in `conversion/refinements.py`.
+kind of refinement a function in `conversion/refinements.py`. Another package adds a row by an entry point of the group
+`edgeseg.recipes`; a device needs neither row nor package to run its files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeseg.errors import UsageError, unknown_name
+from edgeseg.plugins import Registry
 
 Number = Literal["int8", "float16", "float32"]
 
@@ -22,7 +24,7 @@ class RecipeRow:
 
     Attributes:
         name: `<weights>[_<how>]`, as cards and file names have it.
-        flags: What asks for it on the command line.
+        flags: What asks for it on the command line; if empty, `--recipe` and its name.
         summary: What it is, in a few words.
         weights: How weights are stored.
         activations: What the network computes in; "int8" leaves no float operator.
@@ -36,7 +38,7 @@ class RecipeRow:
     """
 
     name: str
-    flags: tuple[str, ...]
+    flags: tuple[str, ...] = ()
     summary: str
     weights: Number
     activations: Number = "float32"
@@ -46,6 +48,11 @@ class RecipeRow:
     trained: bool = False
     refinements: tuple[str, ...] = ()
     lowest_agreement: float = 0.98
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What asks for it on the command line."""
+        return self.flags or ("--recipe", self.name)
 
     @property
     def is_integer(self) -> bool:
@@ -85,7 +92,7 @@ _ROWS = (
         weights="int8", calibrated=True, refinements=TUNED,
     ),
 )  # fmt: skip
-RECIPES = {row.name: row for row in _ROWS}
+RECIPES: Registry[RecipeRow] = Registry("recipe", "edgeseg.recipes", {row.name: row for row in _ROWS}, RecipeRow)
 """The table, its default first."""
 
 
@@ -94,10 +101,9 @@ def recipe_row(name: str) -> RecipeRow:
 
     Raises:
         UsageError: There is no such recipe.
+        PluginError: It is another package's, which cannot be loaded.
     """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    return RECIPES[name]
+    return RECIPES.find(name)
 
 
 def refinements_of(names: Iterable[str]) -> tuple[str, ...]:
@@ -115,13 +121,13 @@ def refinements_of(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def recipe_of_flags(flags: Iterable[str]) -> RecipeRow:
-    """Returns the simplest recipe that some flags ask for; the default if there are none.
+    """Returns the simplest of edgeseg's recipes that some flags ask for; the default if there are none.
 
     Raises:
         UsageError: They belong to several recipes.
     """
     given = set(flags)
-    fitting = [row for row in RECIPES.values() if given <= set(row.flags)]
+    fitting = [row for row in _ROWS if given <= set(row.flags)]
     if not fitting:
         raise UsageError(f"several recipes were given ({', '.join(sorted(given))}): choose one")
     return min(fitting, key=lambda row: len(row.flags))

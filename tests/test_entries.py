@@ -46,7 +46,7 @@ def test_a_segmenter_refuses_what_is_no_image_and_does_not_answer_with_the_one_b
     assert (segmenter.segment(BLUE) == 3).all()
 
 
-def test_the_message_tells_how_to_make_a_image_of_it():
+def test_the_message_tells_how_to_make_an_image_of_it():
     with pytest.raises(UsageError, match=r"the frame is uint8 of shape \(32, 48\).*COLOR_GRAY2BGR"):
         Segmenter(colour_model()).segment(NO_IMAGES["grey"])
     with pytest.raises(UsageError, match="COLOR_BGRA2BGR"):

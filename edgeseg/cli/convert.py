@@ -12,7 +12,7 @@ from edgeseg.cli import budget_text
 from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import JsonOption, advancing_each, console, emit, progress_bar
 from edgeseg.errors import ConversionError, UsageError
-from edgeseg.recipes import REFINEMENTS, RecipeRow, recipe_of_flags
+from edgeseg.recipes import REFINEMENTS, RecipeRow, recipe_of_flags, recipe_row
 
 if TYPE_CHECKING:
     from edgeseg.conversion.network import Conversion
@@ -53,6 +53,7 @@ def command(
     float_layers: Annotated[int | None, typer.Option(min=1, help="Of --mixed: how many layers; 3.")] = None,
     float16: Annotated[bool, typer.Option("--float16", help="Half-precision weights, float computation.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="No quantization.")] = False,
+    recipe: Annotated[str | None, typer.Option(help="A recipe by its name, such as another package's.")] = None,
     calibration: Annotated[
         str | None,
         typer.Option(
@@ -95,12 +96,12 @@ def command(
         "--float16": float16,
         "--float32": float32,
     }
-    recipe = recipe_of_flags(flag for flag, wanted in given.items() if wanted)
+    row = chosen_recipe(recipe, [flag for flag, wanted in given.items() if wanted])
     from edgeseg.cli.quiet import quiet_tensorflow
 
     quiet_tensorflow()
     if max_miou_drop is not None:
-        check_budget(recipe, data, refine, float_layers)
+        check_budget(row, data, refine, float_layers)
     with progress_bar() as progress:
         job: dict[str, Any] = {
             "out": out or ".", "calibration": calibration, "data": data, "images": images, "target": target,
@@ -110,14 +111,14 @@ def command(
             "notify": lambda line: console.print(line, soft_wrap=True, markup=False),
         }  # fmt: skip
         if max_miou_drop is not None:
-            found = within_budget(model, recipe, max_miou_drop, epochs, distill, job)
+            found = within_budget(model, row, max_miou_drop, epochs, distill, job)
         else:
             from edgeseg.conversion.convert import convert
 
             found = None
             steps = refine.replace(" ", "").split(",") if refine is not None else None
             done = convert(
-                model, recipe.name, epochs=epochs, distill=distill, refinements=steps, float_layers=float_layers, **job
+                model, row.name, epochs=epochs, distill=distill, refinements=steps, float_layers=float_layers, **job
             )
     if found is not None:
         done = found.conversion
@@ -125,6 +126,19 @@ def command(
     emit(tell(done, target) | ({"budget": budget_text.as_json(found)} if found else {}), json)
     if found is not None and not found.holds:
         raise ConversionError(budget_text.missed(found))
+
+
+def chosen_recipe(name: str | None, flags: list[str]) -> RecipeRow:
+    """Returns the recipe that is named, or else the one that flags ask for.
+
+    Raises:
+        UsageError: There is none, or both are given.
+    """
+    if name is None:
+        return recipe_of_flags(flags)
+    if flags:
+        raise UsageError(f"--recipe {name} and {' '.join(flags)}: each names a recipe, leave one out")
+    return recipe_row(name)
 
 
 def check_budget(recipe: RecipeRow, data: Path | None, refine: str | None, float_layers: int | None) -> None:

@@ -171,7 +171,7 @@ class Job:
         """Makes and scores one step's file."""
         name = self.recipe_of(step)
         recipe = replace(self.recipe, name=name)
-        flags = " ".join([*recipe_row(self.recipe.name).flags, *([step.flags] if step.flags else [])])
+        flags = " ".join([*recipe_row(self.recipe.name).words, *([step.flags] if step.flags else [])])
         self.notify(f"{flags}: trying")
         start = time.monotonic()
         try:

@@ -29,7 +29,7 @@ _OUTLINES = (
     "M-7,5.5L7,5.5L0,-7Z",
     "M-5.5,-5.5H5.5V5.5H-5.5Z",
 )
-SHAPES = {**dict(zip(RECIPES, _OUTLINES, strict=False)), "": "M-6,-2H-2V-6H2V-2H6V2H2V6H-2V2H-6Z"}
+SHAPES = {**dict(zip(RECIPES.own, _OUTLINES, strict=False)), "": "M-6,-2H-2V-6H2V-2H6V2H2V6H-2V2H-6Z"}
 """Of each recipe, in the order of their table, and of one that is not known."""
 
 

@@ -66,7 +66,7 @@ def convert_command(plan: Plan, folder: Folder, run: Run, recipe: str) -> str:
     told = words({name: value for name, value in plan.convert.items() if suits(name, row)}, CONVERT)
     data = ["--data", plan.data] if row.trained else []
     file = str(folder.file(run, recipe))
-    return shlex.join(["edgeseg", "convert", str(folder.network(run)), *row.flags, *data, *told, "--out", file])
+    return shlex.join(["edgeseg", "convert", str(folder.network(run)), *row.words, *data, *told, "--out", file])
 
 
 def commands_of(plan: Plan, folder: Folder, point: Point, runs: Sequence[Run]) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from foreign_packages import Install, forget
 from tiny_networks import colour_network
 
 import edgeseg
@@ -15,7 +17,7 @@ from edgeseg.card_file import detach
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import UsageError
 from edgeseg.naming import artifact_name, recipe_in
-from edgeseg.recipes import RECIPES, RecipeRow, recipe_of_flags
+from edgeseg.recipes import RECIPES, recipe_of_flags, recipe_row
 
 PACKAGE = Path(edgeseg.__file__).parent
 
@@ -50,13 +52,18 @@ def test_flags_of_two_recipes_are_refused() -> None:
         recipe_of_flags(["--int8", "--float16"])
 
 
-def test_another_row_is_another_recipe(meadow: tuple[Dataset, Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
-    """int8 as the converter alone makes it: no line of code but its row."""
-    plain = RecipeRow(
-        name="int8_plain", flags=("--int8-plain",), summary="not refined", weights="int8", activations="int8",
-        calibrated=True,
-    )  # fmt: skip
-    monkeypatch.setitem(RECIPES, plain.name, plain)
+PLAIN = """
+from edgeseg.recipes import RecipeRow
+
+ROW = RecipeRow(name="int8_plain", summary="not refined", weights="int8", activations="int8", calibrated=True)
+"""
+
+
+def test_another_package_adds_a_recipe_by_a_row(
+    meadow: tuple[Dataset, Dataset], install: Install, cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """int8 as the converter alone makes it: no line of code but its row. The file runs where the package is not."""
+    package = install("plainly", PLAIN, {"edgeseg.recipes": {"int8_plain": "plainly:ROW"}})
     lines: list[str] = []
     images = [image for image, _ in meadow[0]]
     done = edgeseg.convert(colour_network(), "int8_plain", calibration=images, notify=lines.append)
@@ -68,6 +75,22 @@ def test_another_row_is_another_recipe(meadow: tuple[Dataset, Dataset], monkeypa
     assert card.recipe == Recipe(name="int8_plain")
     assert card.recipe.is_integer
     assert recipe_in(Path(done.file_name).stem) == "int8_plain"
+
+    network, file = tmp_path / "network.keras", tmp_path / "made.tflite"
+    colour_network().save(network)
+    words = ("convert", network, "--calibration", meadow[0].images[0].parent, "--out", file, "--recipe")
+    assert "each names a recipe" in cli(*words, "int8_plain", "--int8").error
+    assert "did you mean int8_plain" in cli(*words, "int8_plane").error
+    assert cli(*words, "int8_plain").exit_code == 0
+    assert recipe_row("int8_plain").words == ("--recipe", "int8_plain")
+
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != str(package)])
+    forget()
+    assert "int8_plain" not in RECIPES
+    there = cli("inspect", file, "--json")
+    assert there.exit_code == 0, there.stderr
+    assert there.json["card"]["recipe"]["name"] == "int8_plain"
+    assert edgeseg.Segmenter(file)(images[0]).size == images[0].shape[:2]
 
 
 def test_a_recipe_that_needs_training_is_not_replaced_by_another(tmp_path: Path) -> None:

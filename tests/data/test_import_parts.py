@@ -227,3 +227,46 @@ def test_colours_without_a_table_are_refused_with_what_to_write(tmp_path: Path) 
     put_png(tmp_path / "masks/a.png", np.array([[[9, 0, 0], [0, 9, 0]]] * 2, np.uint8))
     with pytest.raises(DataError, match=r"drawn with 2 colours .*no file says what they mean: write .*labels\.json"):
         open_dataset(tmp_path, "all")
+
+
+# === Another package's format ===
+
+BRIGHT = """
+from functools import partial
+
+import numpy as np
+
+from edgeseg.data.importing.records import Sample, Source, Tally
+from edgeseg.image import read_image
+
+NAME, TITLE = "bright", "photos in a folder bright/, whose bright half is class 1"
+
+
+def matches(root):
+    return (root / "bright").is_dir()
+
+
+def drawn(path, height, width):
+    return (read_image(path).mean(2) > 127).astype(np.int16)
+
+
+def read(root):
+    files = sorted((root / "bright").iterdir())
+    samples = tuple(Sample(image=path, draw=partial(drawn, path)) for path in files)
+    return Source(names=("dark", "light"), samples=samples, tally=Tally(), sparse=False)
+"""
+
+
+def test_another_package_adds_a_format(install: Any, cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "in/bright").mkdir(parents=True)
+    for seed in range(5):
+        write_image(tmp_path / f"in/bright/{seed}.png", noise(seed))
+    refused = cli("data", "import", tmp_path / "in", tmp_path / "out")
+    assert refused.exit_code == 1
+    install("bright", BRIGHT, {"edgeseg.importers": {"bright": "bright"}})
+    for out, options in (("out", ()), ("named", ("--format", "bright"))):
+        done = cli("data", "import", tmp_path / "in", tmp_path / out, *options, "--json")
+        assert done.exit_code == 0, done.stderr
+        assert (done.json["format"], done.json["read"]) == ("bright", 5)
+    image, label_map = open_dataset(tmp_path / "out", "train").load(0)
+    assert ((image.mean(2) > 127) == label_map).all()
