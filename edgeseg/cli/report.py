@@ -25,7 +25,7 @@ def command(
         typer.Argument(metavar="MODEL...", help="Zoo names and model folders, of which all files, or .tflite files."),
     ],
     data: Annotated[Path, typer.Option(help="Folder of the data set.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html, .md, .csv and .json.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html, .md, .svg, .csv and .json.")],
     split: Annotated[str, typer.Option(help="Split to score.")] = "val",
     layout: Annotated[str, typer.Option(help="Data set layout, recognised by its folders if auto.")] = "auto",
     limit: Annotated[int | None, typer.Option(help="Score only so many images, evenly spread.", min=1)] = None,
@@ -45,7 +45,7 @@ def command(
     ] = False,
     json: JsonOption = None,
 ) -> None:
-    """Score and time models, and write the comparison as HTML, Markdown, CSV and JSON.
+    """Score and time models, and write the comparison as HTML, Markdown, SVG, CSV and JSON.
 
     Scores are kept in OUT: a report that was stopped, or gets one model more, scores only what is new.
 

@@ -1,1 +1,1 @@
-"""Results -> HTML, Markdown, CSV and JSON, from one record."""
+"""Results -> HTML, Markdown, SVG, CSV and JSON, from one record."""

@@ -68,7 +68,7 @@ def compare(
         notify: Called with what had to be inferred of a file without a card.
 
     Returns:
-        The record, which `write_report` writes as HTML, Markdown, CSV and JSON.
+        The record, which `write_report` writes as HTML, Markdown, SVG, CSV and JSON.
 
     Raises:
         UsageError: No model is named, or one is unknown.

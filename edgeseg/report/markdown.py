@@ -41,6 +41,7 @@ def markdown_page(report: Report) -> str:
     parts = [
         f"# Accuracy against latency: {_cell(report.dataset)}, {_cell(report.split)}",
         f"{report.images} images, scored at the labels' resolution. {_cell(report.created)}.",
+        *(("![Accuracy against latency](report.svg)",) if len(report.results) > 1 else ()),
         _table(heading, rows, left=2),
         "Bold: no other model here is both faster and more accurate.",
         *((SPREAD_TOLD,) if any(r.spread is not None for r in report.results) else ()),

@@ -1,4 +1,4 @@
-"""Writing a report's four files."""
+"""Writing a report's files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgeseg.errors import UsageError
 from edgeseg.files import ensure_folder, json_text, write_text
+from edgeseg.report.chart import chart
 from edgeseg.report.csv_table import csv_table
 from edgeseg.report.html import html_page
 from edgeseg.report.markdown import markdown_page
@@ -15,7 +16,7 @@ from edgeseg.report.results import Report
 
 
 def write_report(report: Report, folder: str | os.PathLike[str]) -> list[Path]:
-    """Writes report.html, report.md, report.csv and report.json into `folder`, each atomically.
+    """Writes report.html, report.md, report.svg, report.csv and report.json into `folder`, each atomically.
 
     Args:
         report: What to write.
@@ -33,6 +34,7 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> list[Path]:
     pages = {
         "report.html": html_page(report),
         "report.md": markdown_page(report),
+        "report.svg": chart(report),
         "report.csv": csv_table(report),
         "report.json": json_text(report_record(report)),
     }

@@ -60,7 +60,7 @@ def sweep(
         watch: Called as the work goes on.
 
     Returns:
-        The report, which lies in `out` as report.html, .md, .csv and .json.
+        The report, which lies in `out` as report.html, .md, .svg, .csv and .json.
 
     Raises:
         UsageError: The plan is wrong, or `out` holds another sweep.

@@ -12,7 +12,7 @@ from edgeseg.report import compare
 from edgeseg.runtime.result import Result
 from edgeseg.scoring.evaluate import evaluate
 
-FILES = ["report.csv", "report.html", "report.json", "report.md"]
+FILES = ["report.csv", "report.html", "report.json", "report.md", "report.svg"]
 
 
 def test_two_models_are_compared(

@@ -1,4 +1,4 @@
-"""The four files of a report, from hand-made results."""
+"""The files of a report, from hand-made results."""
 
 import csv
 import dataclasses
@@ -13,7 +13,9 @@ import pytest
 from report_cases import make_report, make_result
 
 from edgeseg.errors import OutputError, UsageError
+from edgeseg.report.chart import chart
 from edgeseg.report.csv_table import COLUMNS, csv_table
+from edgeseg.report.figures import how_run
 from edgeseg.report.html import html_page
 from edgeseg.report.markdown import markdown_page
 from edgeseg.report.record import report_record
@@ -224,14 +226,35 @@ def test_the_json_has_the_keys_that_stay(report) -> None:
     assert record["host"]["cores"] == 4
 
 
+# === The chart ===
+
+
+def test_the_chart_stands_by_itself(report) -> None:
+    """An SVG that a browser shows without the page: names, marks and colours in it, nothing fetched."""
+    root = ElementTree.fromstring(chart(report))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert len(titles) == len(report.results)
+    assert all(result.model in title for result, title in zip(report.results, titles, strict=True))
+    text = chart(report)
+    assert "--int8_ptq:" in text
+    assert "{%" not in text
+    assert not re.search(r"(href|src|url)\W", text.replace("http://www.w3.org/2000/svg", ""))
+
+
+def test_the_chart_tells_data_and_machine(report) -> None:
+    assert f"{report.dataset}, {report.split}, {report.images} images" in chart(report)
+    assert how_run(report.results[0]) in chart(report)
+
+
 # === Writing ===
 
 
-def test_four_files_are_written(tmp_path: Path, report) -> None:
+def test_the_files_are_written(tmp_path: Path, report) -> None:
     paths = write_report(report, tmp_path / "new")
-    assert [p.name for p in paths] == ["report.html", "report.md", "report.csv", "report.json"]
+    assert [p.name for p in paths] == ["report.html", "report.md", "report.svg", "report.csv", "report.json"]
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == sorted(p.name for p in paths)
-    assert json.loads(paths[3].read_text())["results"][1]["class_iou"] == {"road": 0.95, "sky": None}
+    assert json.loads(paths[4].read_text())["results"][1]["class_iou"] == {"road": 0.95, "sky": None}
     assert paths[0].read_text("utf-8") == html_page(report)
 
 
