@@ -24,7 +24,7 @@ from edgeseg.keras_model import load_model
 
 CHANGES: dict[str, dict[str, str | None]] = {
     "base": {},
-    "random weights": {"--init-from": None},
+    "random weights": {"--init-from": None, "--backbone": "mobilenetv2_0.5_exact"},
     "no class weights": {"--no-class-weights": ""},
     "ce+dice": {"--loss": "ce+dice"},
     "focal": {"--loss": "focal"},
@@ -44,7 +44,7 @@ def train(options: argparse.Namespace, change: str, seed: int) -> float:
     """Trains one network, or takes it as it is, and returns its val mIoU after the last epoch."""
     out = options.out / change.replace(" ", "_") / str(seed)
     model = out / "model.keras"
-    given = {"--init-from": options.init_from, "--backbone": "mobilenetv2_0.5", **CHANGES[change]}
+    given = {"--init-from": options.init_from, **CHANGES[change]}
     words = [
         "--data", options.data, "--out", out, "--size", options.size, "--epochs", options.epochs,
         "--val-every", options.epochs, "--seed", seed,
@@ -54,7 +54,8 @@ def train(options: argparse.Namespace, change: str, seed: int) -> float:
         _, card = load_model(model)
     except EdgesegError:
         command = [sys.executable, "-m", "edgeseg", "train", *map(str, words), "--resume"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise SystemExit(f"{change}, seed {seed}: the training failed") from None
         _, card = load_model(model)
     assert card is not None
     return float(card.scores[0].miou)
@@ -64,7 +65,7 @@ def main() -> None:
     """Prints the table, a row as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--init-from", required=True, help="a MobileNetV2 0.5 to start from")
+    parser.add_argument("--init-from", required=True, help="a .tflite file on MobileNetV2 0.5, to start from")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--size", default="176x240")
     parser.add_argument("--epochs", type=int, default=20)
