@@ -38,8 +38,12 @@ def command(
     ] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of --qat: passes over the images; 5.")] = None,
     distill: Annotated[
-        bool, typer.Option("--distill", help="Of --qat: learn what the float network gives, not the labels.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--distill/--no-distill",
+            help="Of --qat: learn what the float network gives, as if not given, or the labels.",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Of --qat: go on with a stopped training.")] = False,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="With --int8: one scale a kernel, for old accelerators.")
@@ -161,13 +165,13 @@ def check_budget(recipe: RecipeRow, data: Path | None, refine: str | None, float
 
 
 def within_budget(
-    model: str, recipe: RecipeRow, allowed: float, epochs: int | None, distill: bool, job: dict[str, Any]
+    model: str, recipe: RecipeRow, allowed: float, epochs: int | None, distill: bool | None, job: dict[str, Any]
 ) -> Budgeted:
     """Converts with --max-miou-drop."""
     from edgeseg.conversion.budget import convert_within
     from edgeseg.conversion.qat import QatOptions
 
-    options = QatOptions(distill=distill) if epochs is None else QatOptions(epochs=epochs, distill=distill)
+    options = QatOptions(epochs=epochs or QatOptions.epochs, distill=distill is not False)
     return convert_within(model, allowed, recipe=recipe.name, training=options, **job)
 
 

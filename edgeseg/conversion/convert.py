@@ -49,7 +49,7 @@ def convert(
     std: PerChannel | None = None,
     order: str | None = None,
     epochs: int | None = None,
-    distill: bool = False,
+    distill: bool | None = None,
     resume: bool = False,
     refinements: Sequence[str] | None = None,
     float_layers: int | None = None,
@@ -80,7 +80,7 @@ def convert(
         std: Likewise.
         order: Order of its channels, "rgb", "bgr", "grey" or "as_is"; by their number if not given.
         epochs: Of int8_qat's training; 5 if not given.
-        distill: Let int8_qat learn what the float network gives, instead of the labels.
+        distill: Of int8_qat's training: learn what the float network gives, not the labels; True if not given.
         resume: Go on with an int8_qat training that was stopped.
         refinements: What refines an integer file: names of `edgeseg.recipes.REFINEMENTS`, or "all", or "none"; what
             the recipe's row names if None.
@@ -101,14 +101,15 @@ def convert(
     row = recipe_row(recipe)
     if target == "edgetpu" and not row.is_integer:
         raise UsageError(f"--target edgetpu with {recipe}: the Edge TPU computes in integers only, use --int8")
-    if not row.trained and (epochs is not None or distill or resume):
+    if not row.trained and (epochs is not None or distill is not None or resume):
         raise UsageError(f"{recipe} trains nothing: --epochs, --distill and --resume go with --int8 --qat")
     if refinements is not None and not row.is_integer:
         raise UsageError(f"--refine with {recipe}: only integer files are refined, use --int8")
     if float_layers is not None and (not row.base or float_layers < 1):
         raise UsageError(f"{float_layers} layers in float with {recipe}: expected 1 or more, with --int8 --mixed")
     steps = None if refinements is None else refinements_of(refinements)
-    training = open_training(recipe, data, out, QatOptions(epochs=epochs or 5, distill=distill), resume=resume)
+    options = QatOptions(epochs=epochs or QatOptions.epochs, distill=distill is not False)
+    training = open_training(recipe, data, out, options, resume=resume)
     if training is None and data is not None and not lists_files(calibration):
         raise UsageError(
             f"--data {os.fspath(data)}: folder of a manifest's files, or of the data set of --qat or --max-miou-drop, "

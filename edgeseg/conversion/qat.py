@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +21,16 @@ import keras
 import numpy as np
 
 from edgeseg.arrays import Float32
-from edgeseg.card import ModelCard
+from edgeseg.card import ModelCard, Recipe
 from edgeseg.card_file import attach
+from edgeseg.conversion.best_weights import BestWeights, scored
 from edgeseg.conversion.converter import Advance
 from edgeseg.conversion.fake_quant import GraphLayer, float_weights_for, trained_file
 from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import DataError, UsageError
-from edgeseg.files import ensure_folder, replacing
-from edgeseg.host import usable_cores
+from edgeseg.files import ensure_folder
 from edgeseg.losses import make_loss
-from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.scoring.evaluate import Evaluation, evaluate
 from edgeseg.training.batches import Batches, BatchSource
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.fit import fit
@@ -55,7 +51,8 @@ class QatOptions:
         batch_size: Images a step.
         learning_rate: Adam's at the start; it falls to zero.
         loss: See `edgeseg.losses.make_loss`.
-        distill: Learn what the float network gives instead of the labels, which then only choose the best epoch.
+        distill: Learn what the float network gives, so that only rounding is trained away, and the labels just choose
+            the best epoch; else learn the labels.
         seed: Of order and augmentation.
     """
 
@@ -63,7 +60,7 @@ class QatOptions:
     batch_size: int = 4
     learning_rate: float = 2e-5
     loss: str = "ce"
-    distill: bool = False
+    distill: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -161,18 +158,21 @@ def train_for_integers(
         batches = TaughtBatches(batches, _teacher(reference))
     with _place(data) as folder:
         as_file = functools.partial(_as_file, content, layer, card)
-        judge = BestWeights(network, as_file, data.val_set, folder / BEST_FILE)
+        float_card = replace(card, recipe=Recipe(name="float32", output=card.recipe.output))
+        floating = scored(attach(reference, float_card), data.val_set)
+        judge = BestWeights(network, as_file, floating, data.val_set, folder / BEST_FILE)
         checkpoint = Checkpoint(folder / CHECKPOINT_FILE, _settings(card, data, options), anew="delete it")
         data.check_anew()
         if checkpoint.path.exists():
             checkpoint.load(network)
             judge.recall()
         else:
-            judge.keep(judge.score(), 0, 0.0)
-            notify(f"the file before training: val mIoU {judge.miou:.4f}")
+            judge.begin(attach(content, card))
+            notify(f"before training: val mIoU {judge.miou:.4f}, {judge.told()}")
         fit(network, batches, judge, checkpoint, training, _teller(judge, advance, notify))
         judge.restore()
-    return trained_file(content, layer), network
+    notify(f"{'trained' if judge.trained else 'training brought nothing, the file stays'}: {judge.told()}")
+    return trained_file(content, layer) if judge.trained else content, network
 
 
 def _as_file(content: bytes, layer: GraphLayer, card: ModelCard) -> bytes:
@@ -231,53 +231,3 @@ def _teller(judge: BestWeights, advance: Advance, notify: Callable[[str], None])
             )
 
     return tell
-
-
-class BestWeights:
-    """Judges a training by the mIoU of its integer file on validation images, and keeps the best weights.
-
-    Args:
-        network: The network in training.
-        file: Makes the integer file, card included, of its weights as they are.
-        val_set: The validation images.
-        path: Where the best is kept.
-
-    Attributes:
-        miou: That of the best so far, the start included.
-    """
-
-    def __init__(self, network: Any, file: Callable[[], bytes], val_set: Dataset, path: Path) -> None:
-        self._network, self._file, self._val_set, self._path = network, file, val_set, path
-        self.miou = -1.0
-
-    def score(self) -> Evaluation:
-        """Measures the file as it would be now."""
-        return evaluate(Segmenter(self._file(), threads=usable_cores()), self._val_set)
-
-    def keep(self, score: Evaluation, epoch: int, wall_s: float) -> None:
-        """Stores the weights as `score` measured them, if they are better than the start, too."""
-        if score.miou <= self.miou:
-            return
-        self.miou = score.miou
-        arrays = {str(n): value for n, value in enumerate(self._network.get_weights())}
-        with replacing(self._path) as temporary:
-            np.savez(temporary, miou=score.miou, **arrays)
-
-    def recall(self) -> None:
-        """Takes up the best of the training that is gone on with.
-
-        Raises:
-            DataError: The file is missing or damaged.
-        """
-        self.miou, _ = self._read()
-
-    def restore(self) -> None:
-        """Gives the network its best weights."""
-        self._network.set_weights(self._read()[1])
-
-    def _read(self) -> tuple[float, list[Any]]:
-        try:
-            with np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False) as stored:
-                return float(stored["miou"]), [stored[str(n)] for n in range(len(stored.files) - 1)]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{self._path} cannot be read ({error}): delete {self._path.parent}, begin anew") from error

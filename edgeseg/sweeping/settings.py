@@ -156,7 +156,7 @@ CONVERT: dict[str, Setting] = {
     "output": Setting(read=_word, place="output"),
     "refine": Setting(read=_word, place="refinements", parse=lambda text: text.replace(" ", "").split(",")),
     "epochs": Setting(read=_whole, place="epochs"),
-    "distill": Setting(read=_yes, place="distill"),
+    "distill": Setting(read=_yes, place="distill", negative=True),
     "force": Setting(read=_yes, place="force"),
 }
 """Those of `edgeseg convert`."""
