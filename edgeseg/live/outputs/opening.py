@@ -11,15 +11,17 @@ from edgeseg.card import LabelSet
 from edgeseg.errors import UsageError
 from edgeseg.files import check_apart
 from edgeseg.live.free_space import CameraGeometry, FreeSpaceFinder
-from edgeseg.live.outputs import browser, events, labels, mavlink, overlays, video, window
 from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
 from edgeseg.live.sources import Source, source_files
 from edgeseg.plugins import Registry
 
-_ROBOTS = {"mavlink": mavlink.KIND, "events": events.KIND, "labels": labels.KIND}
-_PEOPLE = {"video": video.KIND, "overlays": overlays.KIND, "browser": browser.KIND, "window": window.KIND}
-OUTPUTS = Registry("output", "edgeseg.outputs", {**_ROBOTS, **_PEOPLE}, OutputKind)
-"""What `--output NAME:ARGUMENT` can name. Other packages add to it."""
+_HERE = "edgeseg.live.outputs"
+_ROBOTS = ("mavlink", "events", "labels")
+_PEOPLE = ("video", "overlays", "browser", "window")
+OUTPUTS: Registry[OutputKind] = Registry(
+    "output", "edgeseg.outputs", {name: f"{_HERE}.{name}:KIND" for name in (*_ROBOTS, *_PEOPLE)}, OutputKind
+)
+"""What `--output NAME:ARGUMENT` can name, each in the file of its name. Other packages add to it."""
 
 
 _STRAIGHT_DOWN = 90.0
