@@ -18,7 +18,7 @@ from edgeseg.errors import DataError, OutputError
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], flush: bool = True) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it is flushed to disk and renamed over `path`.
 
     When the block raises (Ctrl-C included), the temporary file and the folders made for it are removed, and `path` is
@@ -26,6 +26,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: The file to write. Missing parent folders are created. A link is followed, not replaced.
+        flush: Whether it has to outlast a power cut; without, it may then be there and hold anything.
 
     Yields:
         The path to write to. It keeps the suffix of `path`, which some writers go by.
@@ -50,7 +51,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     done = False
     try:
         yield temporary
-        _flush(temporary)
+        if flush:
+            _flush(temporary)
         if mode is not None:
             temporary.chmod(mode)
         temporary.replace(target)
@@ -58,7 +60,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with contextlib.suppress(
             OSError
         ):  # the new name, too, should reach the disk; not every disk can flush a folder
-            _flush(target.parent)
+            if flush:
+                _flush(target.parent)
     except OSError as error:
         if error.filename not in (None, str(temporary)):
             raise  # the block's trouble with another file

@@ -115,6 +115,10 @@ def command(
             "memory is the limit.",
         ),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep decoded images there, 4 bytes a pixel: for --stream on a GPU."),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that train together, on JAX, started by Ray if several.")
     ] = 1,
@@ -182,6 +186,7 @@ def command(
         weight_decay=weight_decay, loss=loss, class_weighting=class_weights, seed=seed, val_every=val_every,
         mixed_precision=mixed_precision, ema=ema, transfer_rate=transfer_rate, freeze_start=freeze_start,
         teacher_weight=0.5 if teacher_weight is None else teacher_weight, in_memory=in_memory,
+        cache=cache.absolute() if cache else None,
         augmentation=Augmentation(
             scale=parse_scale(scale), rotation=rotation, quarter_turns=quarter_turns, elastic=elastic,
             balanced_crops=balanced_crops, copy_paste=copy_paste,

@@ -95,7 +95,7 @@ def train_float(
     if going_on and time_budget is not None:
         raise UsageError("--time-budget with --resume: what it chose is kept, give --epochs to train for more")
     more = teaching.samples(card.labels.ignore_index) if teaching else ()
-    samples, pixels = read_checked(train_set, val_set, options.in_memory, reading, more)
+    samples, pixels = read_checked(train_set, val_set, options.in_memory, reading, more, options.cache)
     batches = Batches(samples, card.input, crop_of(card, options), options, group, card.labels.num_classes)
     plan = blueprint or of_card(card)
     with spread(options.batch_size):
@@ -267,13 +267,15 @@ def settings_of(card: ModelCard, record: TrainingRecord, options: TrainingOption
     """Returns what must agree between the first run and a resumed one; how many epochs may differ."""
     augmentation = asdict(options.augmentation)
     settings = asdict(options) | {"crop": list(record.crop), "scale": list(augmentation.pop("scale"))} | augmentation
-    for name in ("epochs", "patience", "in_memory", "augmentation", *(() if record.teacher else ("teacher_weight",))):
+    for name in ("epochs", "patience", "in_memory", "cache", "augmentation"):
         del settings[name]
     for name in ("balanced_crops", "copy_paste"):  # an earlier edgeseg had none
         if not settings[name]:
             del settings[name]
     if record.teacher:
         settings["teacher"] = record.teacher
+    else:
+        del settings["teacher_weight"]
     return {
         "architecture": card.architecture, "backbone": card.backbone, "form": card.form,
         "output_stride": card.output_stride, "input": asdict(card.input), "classes": list(card.labels.names),

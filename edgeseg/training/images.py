@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from edgeseg.data.dataset import Dataset
+from edgeseg.data.decoded import Decoded
 from edgeseg.data.oddities import Counts, count_ids, oddities, shared_images
 from edgeseg.host import free_memory_bytes
 from edgeseg.threads import THREADS, made_ahead
@@ -33,6 +35,7 @@ def read_checked(
     in_memory: bool | None = None,
     advance: Advance | None = None,
     more: Samples = (),
+    cache: str | os.PathLike[str] | None = None,
 ) -> tuple[Samples, Counts]:
     """Reads all images, so that nothing unreadable ends a training later, and tells what is odd about them.
 
@@ -42,6 +45,7 @@ def read_checked(
         in_memory: Whether to keep the training images; by their size if None, see `IN_MEMORY_SHARE`.
         advance: Called as they are read.
         more: Images to learn from that are in no set.
+        cache: A folder to keep the set's decoded images in, see `edgeseg.data.decoded`.
 
     Returns:
         The training images, `more` behind those of the set, in memory or not; and the pixels of each of the set's
@@ -49,7 +53,10 @@ def read_checked(
 
     Raises:
         DataError: A split is empty, cannot be read, or has no labelled pixel.
+        OutputError: The cache cannot be written.
+        UsageError: The cache's disk has no room.
     """
+    source: Samples = Decoded(train_set, cache) if cache is not None else train_set
     keep = fits_in_memory(train_set, len(more)) if in_memory is None else in_memory
     total, done = len(train_set) + len(more) + len(val_set), itertools.count(1)
 
@@ -59,8 +66,8 @@ def read_checked(
                 advance(next(done), total)
             yield sample
 
-    kept = list(read(train_set)) if keep else []
-    counts = count_ids(kept if keep else read(train_set))
+    kept = list(read(source)) if keep else []
+    counts = count_ids(kept if keep else read(source))
     for sample in read(more):
         kept += [sample] * keep
     for dataset, found in ((train_set, counts), (val_set, count_ids(read(val_set)))):
@@ -73,7 +80,7 @@ def read_checked(
             "%d images of %s are in %s, too, such as %s and %s: `edgeseg data check` tells more", len(shared),
             val_set.split, train_set.split, first, other,
         )  # fmt: skip
-    return kept if keep else Joined(train_set, more), counts[: train_set.labels.num_classes]
+    return kept if keep else Joined(source, more), counts[: train_set.labels.num_classes]
 
 
 class Joined:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ class TrainingOptions:
         teacher_weight: Share of the loss that a teacher has, if there is one; the labels have the rest.
         in_memory: Keep the training images in memory, or read each when it is needed; by their size if None, see
             `edgeseg.training.images`. The batches are the same.
+        cache: A folder to keep decoded images in, for sets that are read as they are needed. The batches are the same.
         augmentation: How strongly images are varied.
     """
 
@@ -56,6 +58,7 @@ class TrainingOptions:
     freeze_start: bool = False
     teacher_weight: float = 0.5
     in_memory: bool | None = None
+    cache: str | os.PathLike[str] | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
