@@ -23,11 +23,29 @@ def batch_norm(K: ModuleType, x: Tensor, name: str) -> Tensor:
 
 
 def activate(K: ModuleType, x: Tensor, activation: str | None, name: str) -> Tensor:
-    """Applies "relu6", "relu" or, for None, nothing."""
+    """Applies "relu6", "relu", "hard_swish" or, for None, nothing."""
     if activation is None:
         return x
+    if activation == "hard_swish":
+        return hard_swish(K, x, name)
     limit = {"relu": None, "relu6": 6.0}[activation]
     return K.layers.ReLU(limit, name=name)(x)
+
+
+def hard_swish(K: ModuleType, x: Tensor, name: str) -> Tensor:
+    """X * ReLU6(x + 3) / 6 (Howard et al., "Searching for MobileNetV3", ICCV 2019, section 5.2).
+
+    As an addition and two products, in this order: the converter would make other orders one HARD_SWISH, which XNNPACK
+    does not run in int8.
+    """
+    sixth = K.layers.Rescaling(1 / 6, name=f"{name}_sixth")(x)
+    return K.layers.Multiply(name=name)([sixth, hard_sigmoid_6(K, x, f"{name}_gate")])
+
+
+def hard_sigmoid_6(K: ModuleType, x: Tensor, name: str) -> Tensor:
+    """ReLU6(x + 3): six times the hard sigmoid."""
+    shifted = K.layers.Rescaling(1.0, offset=3.0, name=f"{name}_shifted")(x)
+    return K.layers.ReLU(6.0, name=name)(shifted)
 
 
 def conv_bn(

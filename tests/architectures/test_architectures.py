@@ -11,7 +11,9 @@ tf = pytest.importorskip("tensorflow")
 tf_keras = pytest.importorskip("tf_keras")
 
 from edgeseg.architectures.backbones import resnet  # noqa: E402
+from edgeseg.architectures.backbones.mobilenetv3 import squeeze_and_excite  # noqa: E402
 from edgeseg.architectures.backbones.registry import BACKBONES, build_backbone  # noqa: E402
+from edgeseg.architectures.blocks import conv_bn, hard_swish  # noqa: E402
 from edgeseg.architectures.fcn import bilinear_kernel  # noqa: E402
 from edgeseg.architectures.network import NetworkSpec  # noqa: E402
 from edgeseg.architectures.registry import ARCHITECTURES, build_network  # noqa: E402
@@ -130,12 +132,31 @@ def test_a_backbone_tells_the_channels_of_its_pyramid():
     assert BACKBONES["vgg16"].channels(keras, "vgg16", 8) == {2: 64, 4: 128, 8: 512}
 
 
-@pytest.mark.parametrize("family", ["mobilenetv3min", "efficientnetlite0", "resnet18"])
+@pytest.mark.parametrize(
+    "family", ["mobilenetv2relu", "mobilenetv3", "mobilenetv3min", "efficientnetlite0", "resnet18"]
+)
 def test_other_backbones_carry_a_decoder(family):
     network = shaken(build_network(keras, spec("unet", backbone=f"{family}_0.35", num_classes=7), batch_size=1))
     logits = network(some_images(1), training=False).numpy()
     assert logits.shape == (1, 32, 160, 7)
     assert np.isfinite(logits).all()
+
+
+def test_hard_swish_and_squeeze_run_in_int8_in_one_piece():
+    """The converter would make HARD_SWISH of most ways to write it, which XNNPACK leaves to slow kernels."""
+    entry = tf_keras.Input(batch_shape=(1, 32, 48, 3))
+    x = conv_bn(tf_keras, entry, 8, "stem", kernel=3, activation="hard_swish")
+    x = squeeze_and_excite(tf_keras, x, "squeeze_")
+    network = shaken(tf_keras.Model(entry, conv_bn(tf_keras, x, 4, "end", activation=None)))
+    tensors = [np.uint8(128 + 127 * image[:32, :48]) for image in some_images(4)]
+    graph = parse_graph(run_converter(network, Recipe(name="int8_ptq"), InputSpec(height=32, width=48), tensors))
+    assert coverage(graph).nodes == 1
+    assert not float_operators(graph)
+
+    values = np.linspace(-5, 5, 101, dtype=np.float32)[:, None]
+    entry = keras.Input((1,))
+    swish = keras.Model(entry, hard_swish(keras, entry, "swish"))
+    np.testing.assert_allclose(swish(values), values * np.clip(values + 3, 0, 6) / 6, atol=1e-6)
 
 
 def test_multiscale_keeps_the_largest_score_of_each_class(monkeypatch):

@@ -177,6 +177,10 @@ def test_every_paper_backbone_is_checked():
         ("mobilenetv2_1", 3_504_872 - conv_bn(320, 1280) - conv(1280, 1000)),
         # torchvision resnet18's num_params less its classifier, with two 3x3 convolutions as stem
         ("resnet18", 11_689_512 - conv(512, 1000) - conv_bn(3, 64, 7) + conv_bn(3, 64, 3) + conv_bn(64, 64, 3)),
+        ("mobilenetv2relu_1", 3_504_872 - conv_bn(320, 1280) - conv(1280, 1000)),
+        # keras.applications' MobileNetV3Large without its top, less the 960-channel end and running statistics
+        ("mobilenetv3_1", 2_996_352 - 24_400 - conv_bn(160, 960)),
+        ("mobilenetv3min_1", 1_437_608 - 24_400 - conv_bn(160, 960)),
         ("efficientnetlite0", 4_652_008 - conv_bn(320, 1280) - conv(1280, 1000)),
         # kernels and biases of Google's mobilenet_edgetpu_0.75_224 as a .tflite less its classifier; a normalisation
         # has gamma and beta in place of each bias

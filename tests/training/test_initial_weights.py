@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from edgeseg.architectures.backbones.mobilenet import MOBILENETV2
-from edgeseg.architectures.backbones.registry import build_backbone
+from edgeseg.architectures.backbones.registry import BACKBONES, build_backbone
 from edgeseg.architectures.registry import build_network
 from edgeseg.card import ModelCard
 from edgeseg.conversion.converter import run_converter
@@ -128,17 +127,41 @@ def test_public_networks_are_recognised(name: str, backbone: str, test_data: Pat
     assert matching_backbone(test_data / "backbones" / name) == backbone
 
 
-def test_keras_applications_weights_fit_by_layer_name(small_card: ModelCard) -> None:
-    """Random weights stand in for the download; the layers and the copying are the real ones."""
-    source = keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=0.35, include_top=False, weights=None)
-    spec = replace(network_spec(small_card), backbone="mobilenetv2_0.35", height=224, width=224, output_stride=32)
+@pytest.mark.parametrize(
+    ("theirs", "backbone", "last"),
+    [
+        ({"application": "MobileNetV2", "alpha": 0.35}, "mobilenetv2_0.35", "block_16_project_BN"),
+        (
+            {"application": "MobileNetV3Large", "alpha": 0.75},
+            "mobilenetv3_0.75",
+            "expanded_conv_14_add",
+        ),
+        (
+            {"application": "MobileNetV3Large", "minimalistic": True},
+            "mobilenetv3min_1",
+            "expanded_conv_14_add",
+        ),
+    ],
+    ids=["mobilenetv2", "mobilenetv3", "mobilenetv3min"],
+)
+def test_keras_applications_weights_fit_by_layer_name(
+    theirs: dict[str, Any], backbone: str, last: str, small_card: ModelCard
+) -> None:
+    """Random weights stand in for the download; the layers, the copying and the normalisation are the real ones."""
+    kind = getattr(keras.applications, theirs.pop("application"))
+    source = kind(input_shape=(224, 224, 3), include_top=False, weights=None, **theirs)
+    spec = replace(network_spec(small_card), backbone=backbone, height=224, width=224, output_stride=32)
     network = build_network(keras, spec, batch_size=1)
-    assert MOBILENETV2.pretrained is not None
-    copy_backbone(source, network, MOBILENETV2.pretrained.renamed)
+    pretrained = BACKBONES[backbone.split("_")[0]].pretrained
+    assert pretrained is not None
+    assert float(backbone.split("_")[1]) in pretrained.widths
+    copy_backbone(source, network, pretrained.renamed)
     image = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
-    theirs = keras.Model(source.input, source.get_layer("block_16_project_BN").output)
-    ours = keras.Model(network.input, network.get_layer("block_16_project_BN").output)
-    np.testing.assert_allclose(np.asarray(ours(image)), np.asarray(theirs(image)), rtol=1e-3, atol=1e-5)
+    normalises = any(type(layer).__name__ == "Rescaling" and layer.offset == -1 for layer in source.layers)
+    output = source.get_layer(last).output
+    expected = keras.Model(source.input, output)(127.5 * (image + 1) if normalises else image)
+    got = keras.Model(network.input, network.get_layer(last).output)(image)
+    np.testing.assert_allclose(np.asarray(got), np.asarray(expected), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import ModuleType
 from typing import Any
 
@@ -61,7 +62,9 @@ def mobilenetv2_channels(name: BackboneName) -> tuple[int, ...]:
     return tuple(round_channels(c * name.width) for c in wide)
 
 
-def mobilenetv2(K: ModuleType, image: Tensor, name: BackboneName, output_stride: int) -> Features:
+def mobilenetv2(
+    K: ModuleType, image: Tensor, name: BackboneName, output_stride: int, *, activation: str = "relu6"
+) -> Features:
     """MobileNetV2 without its 1280-channel end; layers are named as in keras.applications.
 
     Args:
@@ -69,16 +72,17 @@ def mobilenetv2(K: ModuleType, image: Tensor, name: BackboneName, output_stride:
         image: (batch, H, W, 3), values about -1..1.
         name: Width and rounding.
         output_stride: 8, 16 or 32.
+        activation: "relu6", or "relu", which leaves ranges open: harder on int8, but channels may be equalized.
     """
     stem, *channels = mobilenetv2_channels(name)
-    x = conv_bn(K, image, stem, "Conv1", kernel=3, stride=2)
+    x = conv_bn(K, image, stem, "Conv1", kernel=3, stride=2, activation=activation)
     strides, by_stride, block = Strides(output_stride, 2), {2: x}, 0
     for (expansion, _, repeats, stage_stride), filters in zip(MOBILENETV2_STAGES, channels, strict=True):
         for repeat in range(repeats):
             stride, dilation = strides.step(stage_stride if repeat == 0 else 1)
             prefix = f"block_{block}_" if block else "expanded_conv_"
             expanded = expansion * x.shape[-1] if expansion > 1 else None
-            x = inverted_residual(K, x, filters, expanded, stride, dilation, prefix)
+            x = inverted_residual(K, x, filters, expanded, stride, dilation, prefix, activation=activation)
             block += 1
         by_stride[strides.stride] = x
     return Features(by_stride, x)
@@ -176,6 +180,23 @@ def _of_keras_applications(K: ModuleType, name: BackboneName) -> Any:
     )
 
 
+def _minimalistic_of_keras_applications(K: ModuleType, name: BackboneName) -> Any:
+    return K.applications.MobileNetV3Large(
+        input_shape=(224, 224, 3), alpha=name.width, minimalistic=True, include_top=False, weights="imagenet"
+    )
+
+
+def mobilenetv3_names() -> tuple[tuple[str, str], ...]:
+    """Pairs the names that keras.applications gives MobileNetV3's layers with ours, where they differ."""
+    names = [("conv", "Conv"), ("conv_bn", "Conv_BN")]
+    for block in range(len(MOBILENETV3_BLOCKS)):
+        prefix = f"expanded_conv_{block}_" if block else "expanded_conv_"
+        names += [(f"{prefix}{part}_bn", f"{prefix}{part}_BN") for part in ("expand", "depthwise", "project")]
+        gate = f"{prefix}squeeze_excite_"
+        names += [(f"{gate}conv", f"{gate}reduce"), (f"{gate}conv_1", f"{gate}expand")]
+    return tuple(names)
+
+
 MOBILENETV2 = Backbone(
     name="mobilenetv2",
     title="MobileNetV2",
@@ -185,7 +206,16 @@ MOBILENETV2 = Backbone(
         widths=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4), load=_of_keras_applications, renamed=(("bn_Conv1", "Conv1_BN"),)
     ),
 )
+MOBILENETV2_RELU = Backbone(
+    name="mobilenetv2relu",
+    title="MobileNetV2 with ReLU",
+    build=functools.partial(mobilenetv2, activation="relu"),
+    exact=True,
+)
 MOBILENETV3_MINIMALISTIC = Backbone(
-    name="mobilenetv3min", title="MobileNetV3-Large, minimalistic", build=mobilenetv3_minimalistic
+    name="mobilenetv3min",
+    title="MobileNetV3-Large, minimalistic",
+    build=mobilenetv3_minimalistic,
+    pretrained=PretrainedWeights(widths=(1.0,), load=_minimalistic_of_keras_applications, renamed=mobilenetv3_names()),
 )
 EFFICIENTNET_LITE0 = Backbone(name="efficientnetlite0", title="EfficientNet-Lite0", build=efficientnet_lite0)

@@ -20,6 +20,8 @@ BACKBONES: Registry[Backbone] = Registry(
     "edgeseg.backbones",
     {
         "mobilenetv2": f"{_HERE}.mobilenet:MOBILENETV2",
+        "mobilenetv2relu": f"{_HERE}.mobilenet:MOBILENETV2_RELU",
+        "mobilenetv3": f"{_HERE}.mobilenetv3:MOBILENETV3",
         "mobilenetv3min": f"{_HERE}.mobilenet:MOBILENETV3_MINIMALISTIC",
         "mobilenetedgetpu": f"{_HERE}.mobilenet_edgetpu:MOBILENET_EDGETPU",
         "efficientnetlite0": f"{_HERE}.mobilenet:EFFICIENTNET_LITE0",
