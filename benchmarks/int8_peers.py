@@ -1,7 +1,8 @@
-"""Post-training quantization head to head: TensorFlow's converter alone, ai-edge-quantizer, and edgeseg.
+"""Quantization head to head: TensorFlow's converter alone, ai-edge-quantizer, and edgeseg.
 
     python benchmarks/int8_peers.py models/camvid --calibration camvid-train --data camvid/ --peer venv/bin/python
     python benchmarks/int8_peers.py models/camvid ... --apart    # channels scaled apart first, function unchanged
+    python benchmarks/int8_peers.py runs/hard ... --all --epochs 3    # with adaptive rounding, and trained for integers
 
 One network, the same calibration images, the same validation images (`--every` N-th). Prints a Markdown table:
 mIoU, its drop from the float file, and the share of pixels on which a file chooses as the float file does.
@@ -28,8 +29,9 @@ from edgeseg.conversion.converter import run_converter, run_file
 from edgeseg.conversion.equalize import Gains, channel_ranges, scaled_apart
 from edgeseg.conversion.images import Images, divide
 from edgeseg.conversion.integer_file import BIAS, IntegerFile
-from edgeseg.conversion.network import convert_network
+from edgeseg.conversion.network import Training, convert_network
 from edgeseg.conversion.ptq import span_input_range
+from edgeseg.conversion.qat import QatData, QatOptions
 from edgeseg.conversion.surgery import for_converter
 from edgeseg.data.calibration import open_calibration
 from edgeseg.data.layouts import open_dataset
@@ -137,10 +139,17 @@ def files_of(subject: Subject, options: argparse.Namespace) -> Iterator[tuple[st
         place = Path(folder)
         for name in peer_files(subject, place, options.peer):
             yield f"ai-edge-quantizer, {PEER_NAMES[name]}", (place / f"{name}.tflite").read_bytes()
-    ours = {"edgeseg": None, **({"edgeseg, --refine all": REFINEMENTS} if options.all else {})}
-    for name, refinements in ours.items():
+    ours: dict[str, dict[str, Any]] = {"edgeseg": {}}
+    if options.all:
+        ours["edgeseg, --refine all"] = {"refinements": REFINEMENTS}
+    if options.epochs:
+        train_set, val_set = (open_dataset(options.data, split) for split in ("train", "val"))
+        data = QatData(train_set=train_set, val_set=val_set)
+        ours["edgeseg, --qat"] = {"training": Training(data=data, options=QatOptions(epochs=options.epochs))}
+    for name, how in ours.items():
+        recipe = Recipe(name="int8_qat") if "training" in how else integer
         done = convert_network(
-            subject.network, replace(card, architecture=""), integer, subject.divided, refinements=refinements,
+            subject.network, replace(card, architecture=""), recipe, subject.divided, **how,
             notify=lambda line: print(f"  {line}", flush=True),
         )  # fmt: skip
         yield name, done.content
@@ -182,6 +191,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--apart", action="store_true")
     parser.add_argument("--all", action="store_true", help="edgeseg with adaptive rounding, too: minutes more")
+    parser.add_argument("--epochs", type=int, default=0, help="edgeseg trained for integers, too, on the train split")
     options = parser.parse_args()
     subject = opened(options)
     dataset = open_dataset(options.data, "val")
