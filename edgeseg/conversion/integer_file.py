@@ -55,6 +55,11 @@ class Scale:
         """Returns real values."""
         return (stored.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.step)
 
+    def stored(self, real: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+        """Returns the nearest int8 values."""
+        levels = np.rint(real / np.float32(self.step)) + self.zero_point
+        return np.asarray(np.clip(levels, -128, 127), np.int8)
+
 
 @dataclass(frozen=True)
 class Operator:

@@ -32,6 +32,8 @@ Notify = Callable[[str], None]
 """Called with a line for people."""
 
 
+AFTER_TRAINING = ("logits",)
+"""Refinements that wait for a training's end: logits that are cut cannot be taught to be as far apart as in float."""
 FLOAT_LAYERS = 3
 """Layers that stay in float, if nobody says how many."""
 LEAST_FAKE_QUANT_AGREEMENT = 0.98
@@ -136,10 +138,13 @@ def convert_network(
             advance=advance or _silent,
             per_tensor=row.per_tensor,
         )
-        subject = refined(subject, steps, ChoicesOf(network, spec, images.choosing), converted, notify)
-        graph = subject.file
+        choosing = ChoicesOf(network, spec, images.choosing)
+        late = [name for name in steps if row.trained and name in AFTER_TRAINING]
+        subject = refined(subject, [name for name in steps if name not in late], choosing, converted, notify)
         if row.trained:
-            graph = trained(graph, subject.reference, converted, images, training, advance or _silent, notify)
+            file = trained(subject.file, subject.reference, converted, images, training, advance or _silent, notify)
+            subject = refined(replace(subject, file=file), late, choosing, converted, notify)
+        graph = subject.file
         if row.base:
             graph, cost = with_float_layers(graph, subject.reference, tensors, spec, float_layers)
             notify(cost)

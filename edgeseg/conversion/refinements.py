@@ -81,8 +81,9 @@ def biases(subject: Subject) -> tuple[Subject, str] | None:
 
 
 def logits(subject: Subject) -> tuple[Subject, str]:
-    """Narrows the range of the logits to where they decide, see `conversion.tuning`."""
-    return replace(subject, file=tune_logits(subject.file, subject.tensors, subject.spec, run_file)), "logits narrowed"
+    """Narrows the range of the logits as far as label maps gain by it, see `conversion.tuning`."""
+    file = tune_logits(subject.file, subject.reference, subject.tensors, subject.spec, run_file)
+    return replace(subject, file=file), "logits narrowed"
 
 
 REFINEMENTS: dict[str, Refinement] = {

@@ -9,7 +9,9 @@ costs every other value its precision; and rounding shifts the mean of each chan
 - **Biases** take up the shift of each channel's mean between float and integer network, layer after layer, each
   measured behind the corrections before it: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
   Correction", ICCV 2019, section 4.2 and appendix D (empirical bias correction).
-- **Logits** need not reach below the weakest winner nor above the strongest loser: only their order at a pixel matters.
+- **Logits** need not reach below the weakest winner nor above the strongest loser to tell them apart at their own
+  pixel; but label maps are of logits interpolated between pixels, where it counts by how much a class wins. So the
+  range is narrowed only as far as label maps at the input's size come nearer to the float network's.
 
 All this changes numbers in the file, not the graph: it runs as fast as before.
 """
@@ -27,12 +29,15 @@ from edgeseg.card import InputSpec
 from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
 from edgeseg.conversion.ptq import stored_inputs
 from edgeseg.image import normalise
+from edgeseg.postprocess import label_map
 
 RANGE_IMAGES = 20
 BIAS_IMAGES = 10
 _LEVELS = np.arange(-128, 128)
 _ENDS = np.linspace(0.2, 1.0, 41)
 """What an end of a range is tried at, of where it is."""
+_NARROWINGS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How far logits are narrowed, of the way to where only their order at a pixel is kept."""
 _SAME_WEIGHTS = 0.95
 """Least correlation of a float kernel with the integer one that it became."""
 
@@ -55,10 +60,16 @@ def tune_ranges(content: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: 
     return file.content()
 
 
-def tune_logits(content: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: Run) -> bytes:
-    """Narrows the range of an int8 file's logits to where they decide; arguments as for `tune_ranges`."""
-    file = IntegerFile(content)
-    narrow_logits(file, run, stored_inputs(content, spaced(tensors, RANGE_IMAGES), spec))
+def tune_logits(content: bytes, reference: bytes, tensors: Sequence[Uint8], spec: InputSpec, run: Run) -> bytes:
+    """Narrows the range of an int8 file's logits, as far as label maps gain by it; arguments as for `tune_biases`."""
+    file, floating = IntegerFile(content), IntegerFile(reference)
+    group = next((group for group in file.groups() if file.logits in group), None)
+    scale = file.scale(file.logits)
+    if group is None or scale is None or file.shape(file.logits)[-1] < 2:
+        return content
+    inputs = [normalise(tensor, spec) for tensor in spaced(tensors, RANGE_IMAGES)]
+    wanted = [logits[0] for (logits,) in run(floating.content([floating.logits]), inputs)]
+    file.rescale(group, deciding_scale(scale, wanted, (spec.height, spec.width)))
     return file.content()
 
 
@@ -110,25 +121,30 @@ def narrow_activations(file: IntegerFile, run: Run, tensors: Sequence[Uint8]) ->
         file.rescale(group, least_error_scale(np.sum([counts[tensor] for tensor in group], 0), scale))
 
 
-def narrow_logits(file: IntegerFile, run: Run, tensors: Sequence[Uint8]) -> None:
-    """Narrows the range of the logits to where the strongest class is decided."""
-    group = next((group for group in file.groups() if file.logits in group), None)
-    scale = file.scale(file.logits)
-    if group is None or scale is None or file.shape(file.logits)[-1] < 2:
-        return
-    winners, losers = [], []
-    for (stored,) in run(file.content([file.logits]), tensors):
-        ordered = np.partition(stored.reshape(-1, stored.shape[-1]), -2, axis=-1)
-        winners.append(ordered[:, -1].min())
-        losers.append(ordered[:, -2].max())
-    weakest, strongest = scale.real(np.array([min(winners), max(losers)]))
-    file.rescale(group, narrowed(scale, float(weakest), float(strongest)))
+def deciding_scale(scale: Scale, wanted: Sequence[Float32], size: tuple[int, int]) -> Scale:
+    """Returns the scale of logits with which label maps are most like those of logits that are not rounded.
+
+    Args:
+        scale: The scale as it is: no wider one is tried.
+        wanted: Logits (h, w, classes) of some images, in real units.
+        size: Rows and columns of the label maps.
+    """
+    maps = [label_map(logits, *size) for logits in wanted]
+    ordered = [np.partition(logits.reshape(-1, logits.shape[-1]), -2, axis=-1) for logits in wanted]
+    weakest, strongest = min(x[:, -1].min() for x in ordered), max(x[:, -2].max() for x in ordered)
+
+    def differing(candidate: Scale) -> float:
+        pairs = zip(wanted, maps, strict=True)
+        return float(np.mean([np.mean(label_map(candidate.stored(x), *size) != chosen) for x, chosen in pairs]))
+
+    return min((narrowed(scale, float(weakest), float(strongest), share) for share in _NARROWINGS), key=differing)
 
 
-def narrowed(scale: Scale, weakest_winner: float, strongest_loser: float) -> Scale:
-    """Returns a scale for logits that still tells winners from losers: never wider than `scale`."""
+def narrowed(scale: Scale, weakest_winner: float, strongest_loser: float, share: float) -> Scale:
+    """Returns a scale that goes a share of the way to one that just tells winners from losers; never a wider one."""
     low, high = (scale.step * (end - scale.zero_point) for end in (-128, 127))
-    return Scale.of_range(max(low, min(0.0, weakest_winner)), min(high, strongest_loser + 4 * scale.step))
+    tight_low, tight_high = max(low, min(0.0, weakest_winner)), min(high, strongest_loser + 4 * scale.step)
+    return Scale.of_range(low + share * (tight_low - low), high + share * (tight_high - high))
 
 
 def least_error_scale(counts: npt.NDArray[np.float64], scale: Scale) -> Scale:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from edgeseg.conversion.integer_file import IntegerFile, Scale
 from edgeseg.conversion.ptq import span_input_range
 from edgeseg.conversion.tuning import (
     channel_means,
+    deciding_scale,
     least_error_scale,
     matching_convolutions,
     narrowed,
@@ -25,10 +27,12 @@ from edgeseg.conversion.tuning import (
 )
 from edgeseg.image import fit, normalise
 from edgeseg.keras_model import network_spec
+from edgeseg.postprocess import label_map
 from edgeseg.tflite.graph import parse_graph
 from edgeseg.tflite.xnnpack import coverage
 
 LEVELS = np.arange(-128, 128)
+ENDS = np.array([-128, 127])
 ReluScale = Scale(0.1, -128)
 """0 to 25.5."""
 
@@ -65,7 +69,7 @@ def tune(content: bytes, reference: bytes, tensors: Any, spec: Any, run: Any, ad
     """All of it, in the recipes' order."""
     content = tune_ranges(content, tensors, spec, run)
     content, biases = tune_biases(content, reference, tensors, spec, run, advance)
-    return tune_logits(content, tensors, spec, run), biases
+    return tune_logits(content, reference, tensors, spec, run), biases
 
 
 def logits(content: bytes, inputs: Sequence[Any]) -> Any:
@@ -95,12 +99,31 @@ def test_both_ends_are_clipped_and_zero_stays_exact() -> None:
     assert tuned.real(np.array([tuned.zero_point]))[0] == 0
 
 
-def test_logits_keep_what_decides() -> None:
-    """Of logits from -12 to 20, the weakest winner 1 and the strongest loser 9: 0 to a little more than 9 are kept."""
-    tuned = narrowed(Scale.of_range(-12, 20), 1.0, 9.0)
-    low, high = tuned.real(np.array([-128, 127]))
-    assert low == pytest.approx(0, abs=0.1)
-    assert 9 < high < 10
+def test_logits_are_narrowed_towards_what_decides_at_their_pixel() -> None:
+    """Of logits from -12 to 20, the weakest winner 1 and the strongest loser 9: 0 to a little more than 9 would do."""
+    whole, half, tight = (narrowed(Scale.of_range(-12, 20), 1.0, 9.0, share).real(ENDS) for share in (0, 0.5, 1))
+    assert whole == pytest.approx([-12, 20], abs=0.1)
+    assert half == pytest.approx([-6, 14.8], abs=0.1)
+    assert tight == pytest.approx([0, 9.5], abs=0.1)
+
+
+def test_an_outlier_is_cut_off_the_logits() -> None:
+    rng = np.random.default_rng(0)
+    logits = cv2.GaussianBlur(rng.normal(0, 9, (16, 16, 3)).astype(np.float32), (5, 5), 0)
+    logits[0, 0] = 90, -90, -90
+    tuned = deciding_scale(Scale.of_range(-90, 90), [logits], (64, 64))
+    assert np.ptp(tuned.real(ENDS)) < 60
+
+
+def test_logits_stay_wide_where_a_cut_would_move_outlines() -> None:
+    """A class that wins by far and one that wins by little: their outline is where the interpolated logits cross."""
+    logits = np.where(np.arange(16)[:, None] < 8, [20.0, -10.0], [-1.0, 1.0]).astype(np.float32)[None].repeat(16, 0)
+    scale = Scale.of_range(-12, 22)
+    tuned = deciding_scale(scale, [logits], (256, 256))
+    wanted = label_map(logits, 256, 256)
+    cut = narrowed(scale, 1.0, -1.0, 1.0)
+    assert np.mean(label_map(tuned.stored(logits), 256, 256) == wanted) > 0.995
+    assert np.mean(label_map(cut.stored(logits), 256, 256) == wanted) < 0.99
 
 
 def test_another_scale_changes_no_result(files: Any) -> None:
@@ -123,8 +146,10 @@ def test_tuning_comes_nearer_to_the_float_network(files: Any) -> None:
     steps: list[tuple[int, int]] = []
     tuned, biases = tune(content, reference, tensors, card.input, run, lambda done, total: steps.append((done, total)))
     floats = [normalise(tensor, card.input) for tensor in tensors]
-    wanted = logits(reference, floats).argmax(-1)
-    agreement = [np.mean(logits(c, tensors).argmax(-1) == wanted) for c in (content, tuned)]
+    size = (card.input.height, card.input.width)
+    ran = ((reference, floats), (content, tensors), (tuned, tensors))
+    wanted, *found = ([label_map(one[0], *size) for one in logits(file, inputs)] for file, inputs in ran)
+    agreement = [np.mean(np.equal(maps, wanted)) for maps in found]
     assert agreement[1] > agreement[0]
     assert biases > 10
     assert steps[-1][0] == steps[-1][1] == len(steps)
