@@ -105,7 +105,7 @@ def network_name(path: Path) -> str:
 
 def wanted(options: argparse.Namespace) -> Iterator[tuple[ZooModel, list[Path]]]:
     """Yields the zoo's models that are asked for, and the files of each to compare: the zoo's, and those named."""
-    chosen = options.models.split(",") if options.models else zoo.names()
+    chosen = options.models.split(",") if options.models else zoo.list_models()
     given = {path: network_name(path) for path in options.files}
     for model in map(zoo.load, chosen):
         others = [path for path, name in given.items() if name == model.files[0][1].name]

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from edgeseg.conversion.explain import explain
     from edgeseg.conversion.network import Conversion
     from edgeseg.conversion.trials import Budgeted
+    from edgeseg.data.check import check_set
     from edgeseg.data.dataset import Dataset
+    from edgeseg.data.importing.run import import_set
     from edgeseg.data.layouts import open_dataset
     from edgeseg.data.synthetic_set import write_flight, write_set
     from edgeseg.errors import (
@@ -50,10 +52,12 @@ if TYPE_CHECKING:
     from edgeseg.live.sources.opening import SourceOptions
     from edgeseg.live.stats import RunStats
     from edgeseg.measure.benchmark import benchmark
+    from edgeseg.measure.doctor import examine
     from edgeseg.measure.inspection import inspect
     from edgeseg.metrics import class_iou, confusion_matrix, miou, pixel_accuracy
     from edgeseg.provenance import AgreementRecord, CalibrationRecord, Score, TrainingRecord
     from edgeseg.report.compare import compare
+    from edgeseg.report.images import view_set
     from edgeseg.report.results import Report
     from edgeseg.report.write import write_report
     from edgeseg.runtime.result import Result
@@ -64,9 +68,11 @@ if TYPE_CHECKING:
     from edgeseg.surveying.records import ImageRecord, Survey
     from edgeseg.surveying.survey import survey
     from edgeseg.sweeping.sweep import sweep
+    from edgeseg.tflite.edgetpu.compiler import compile_model
     from edgeseg.thawing.thaw import thaw
     from edgeseg.training.options import TrainingOptions
     from edgeseg.training.train import train
+    from edgeseg.zoo import list_models
 
 # === Where each public name lives ===
 _HOMES = {
@@ -84,8 +90,9 @@ _HOMES = {
     "edgeseg.conversion.explain": ("explain",),
     "edgeseg.conversion.network": ("Conversion",),
     "edgeseg.conversion.trials": ("Budgeted",),
-    "edgeseg.thawing.thaw": ("thaw",),
+    "edgeseg.data.check": ("check_set",),
     "edgeseg.data.dataset": ("Dataset",),
+    "edgeseg.data.importing.run": ("import_set",),
     "edgeseg.data.layouts": ("open_dataset",),
     "edgeseg.data.synthetic_set": ("write_flight", "write_set"),
     "edgeseg.errors": (
@@ -100,22 +107,27 @@ _HOMES = {
     "edgeseg.live.sources.opening": ("SourceOptions",),
     "edgeseg.live.stats": ("RunStats",),
     "edgeseg.measure.benchmark": ("benchmark",),
+    "edgeseg.measure.doctor": ("examine",),
     "edgeseg.measure.inspection": ("inspect",),
+    "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
     "edgeseg.provenance": ("AgreementRecord", "CalibrationRecord", "Score", "TrainingRecord"),
     "edgeseg.report.compare": ("compare",),
+    "edgeseg.report.images": ("view_set",),
     "edgeseg.report.results": ("Report",),
     "edgeseg.report.write": ("write_report",),
-    "edgeseg.scoring.evaluate": ("evaluate",),
-    "edgeseg.metrics": ("class_iou", "confusion_matrix", "miou", "pixel_accuracy"),
     "edgeseg.runtime.result": ("Result",),
     "edgeseg.runtime.segmenter": ("Segmenter",),
     "edgeseg.runtime.signature": ("Preprocessing",),
+    "edgeseg.scoring.evaluate": ("evaluate",),
     "edgeseg.surveying.options": ("SurveyOptions",),
     "edgeseg.surveying.records": ("ImageRecord", "Survey"),
     "edgeseg.surveying.survey": ("survey",),
     "edgeseg.sweeping.sweep": ("sweep",),
+    "edgeseg.tflite.edgetpu.compiler": ("compile_model",),
+    "edgeseg.thawing.thaw": ("thaw",),
     "edgeseg.training.options": ("TrainingOptions",),
     "edgeseg.training.train": ("train",),
+    "edgeseg.zoo": ("list_models",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _FORMER = {"PictureRecord": "ImageRecord"}
@@ -172,17 +184,22 @@ __all__ = [
     "benchmark",
     "build",
     "build_backbone",
+    "check_set",
     "class_iou",
     "colorize",
     "compare",
+    "compile_model",
     "confusion_matrix",
     "convert",
     "convert_within",
     "evaluate",
+    "examine",
     "explain",
+    "import_set",
     "inspect",
     "list_architectures",
     "list_backbones",
+    "list_models",
     "miou",
     "open_dataset",
     "pixel_accuracy",
@@ -194,6 +211,7 @@ __all__ = [
     "sweep",
     "thaw",
     "train",
+    "view_set",
     "write_flight",
     "write_image",
     "write_model",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +25,7 @@ from edgeseg.card_file import read_model, write_model
 from edgeseg.errors import ModelFileError, UsageError
 from edgeseg.files import write_bytes
 from edgeseg.foreign import own_normalisation
+from edgeseg.keras_passes import forward
 from edgeseg.other_formats import unloadable
 from edgeseg.runtime.protocol import OpenOptions, Origin, TensorInfo, Wanted
 from edgeseg.thawed_layers import REGISTERED
@@ -180,21 +180,6 @@ def copy_weights(source: Any, target: Any) -> None:
     for layer in target.layers:
         if layer.weights:
             layer.set_weights(source.get_layer(layer.name).get_weights())
-
-
-def forward(model: Any) -> Callable[[Any], Any]:
-    """Returns what runs a network on images, not in training; on JAX as one program, where layer by layer is slow."""
-    if keras.backend.backend() != "jax":
-        return lambda images: model(images, training=False)
-    jax = importlib.import_module("jax")  # only where it is the backend
-
-    run = jax.jit(lambda *state_and_images: model.stateless_call(*state_and_images, training=False)[0])
-
-    def call(images: Any) -> Any:
-        trainable, others = model.trainable_variables, model.non_trainable_variables
-        return run([v.value for v in trainable], [v.value for v in others], images)
-
-    return call
 
 
 class KerasNetwork:

@@ -43,7 +43,7 @@ def zoo_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "models"
 
 
-def names() -> list[str]:
+def list_models() -> list[str]:
     """Returns the names of the zoo's models, the default first."""
     found = sorted(p.name for p in zoo_folder().glob("*/") if list(p.glob("*.tflite")))
     return sorted(found, key=lambda name: name != DEFAULT)
@@ -56,8 +56,8 @@ def load(name: str) -> ZooModel:
         UsageError: There is no such model.
         ModelFileError: A file is damaged.
     """
-    if name not in names():
-        raise unknown_name("model", name, names())
+    if name not in list_models():
+        raise unknown_name("model", name, list_models())
     folder = zoo_folder() / name
     files = []
     for path in [*sorted(folder.glob("*.keras")), *sorted(folder.glob("*.tflite"))]:
@@ -85,13 +85,13 @@ def resolve(model: str | Path | None, *, kind: Kind = "tflite") -> Path:
         UsageError: The name is neither a path nor in the zoo.
     """
     path = Path(DEFAULT if model is None else model)
-    bare = len(path.parts) == 1 and path.name in names()
+    bare = len(path.parts) == 1 and path.name in list_models()
     elsewhere = bare and path.is_dir() and not _models_in(path)  # such as a data set that is called camvid, too
     if model is None or not path.exists() or elsewhere:
         if path.suffix or len(path.parts) > 1:
             raise ModelFileError(f"model {path}: no such file; `edgeseg models` lists the zoo's names")
-        if path.name not in names():
-            raise unknown_name("model", str(path), names())
+        if path.name not in list_models():
+            raise unknown_name("model", str(path), list_models())
         path = zoo_folder() / path.name
     if found := other_format(path):
         raise ModelFileError(f"{path} {found}")

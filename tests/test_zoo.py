@@ -22,7 +22,7 @@ from edgeseg.tflite.cost import float_operators
 from edgeseg.tflite.graph import read_graph
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.list_models())
 def test_a_model_has_float_weights_and_an_integer_file_whose_cards_agree(name: str) -> None:
     model = zoo.load(name)
     cards = {card.recipe.name: card for _, card in model.files}
@@ -42,7 +42,7 @@ def told_in_readme(name: str) -> list[str]:
     return [cell.strip() for cell in row.split("|")][2:]
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.list_models())
 def test_the_readme_tells_of_a_model_what_its_card_does(name: str) -> None:
     path = zoo.resolve(name)
     card = zoo.load(name).files[-1][1]
@@ -57,12 +57,12 @@ def test_the_readme_tells_of_a_model_what_its_card_does(name: str) -> None:
 def test_only_models_that_may_be_used_freely_travel_in_the_wheel() -> None:
     _, _, included = (ROOT / "pyproject.toml").read_text().partition("[tool.hatch.build.targets.wheel.force-include]")
     travelling = set(re.findall(r'^"(models[^"]*)" =', included, re.MULTILINE))
-    licences = {f"models/{name}": {card.licence for _, card in zoo.load(name).files} for name in zoo.names()}
+    licences = {f"models/{name}": {card.licence for _, card in zoo.load(name).files} for name in zoo.list_models()}
     assert travelling == {path for path, terms in licences.items() if all(t.startswith("Apache-2.0") for t in terms)}
     assert f"models/{zoo.DEFAULT}" in travelling
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.list_models())
 def test_terms_that_restrict_the_use_of_a_model_are_shown_before_it_runs(name: str) -> None:
     segmenter = Segmenter(zoo.resolve(name))
     assert segmenter.card is not None
@@ -86,7 +86,7 @@ def test_the_default_model_segments_new_worlds_about_as_well_as_its_card_says() 
     assert miou(total) > segmenter.card.scores[0].miou - 0.1
 
 
-ON_CAMVID = [name for name in zoo.names() if zoo.load(name).files[-1][1].scores[0].dataset == "camvid"]
+ON_CAMVID = [name for name in zoo.list_models() if zoo.load(name).files[-1][1].scores[0].dataset == "camvid"]
 
 
 @pytest.mark.parametrize("name", ON_CAMVID)

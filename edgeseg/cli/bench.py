@@ -6,18 +6,14 @@ from typing import Annotated
 
 import typer
 
+from edgeseg.cli.options import DelegateOption
 from edgeseg.cli.output import JsonOption, advancing, console, emit, progress_bar
 
 
 def command(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names, model folders or .tflite files.")],
     threads: Annotated[int, typer.Option("--threads", metavar="N", help="CPU threads for inference.")] = 1,
-    delegate: Annotated[
-        str | None,
-        typer.Option(
-            "--delegate", metavar="NAME|PATH", help="edgetpu[:usb|:pci|:N], xnnpack, none, reference, an .so."
-        ),
-    ] = None,
+    delegate: DelegateOption = None,
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Input size of networks that take any.")
     ] = None,

@@ -26,27 +26,13 @@ def command(
       edgeseg data view yard -o look
       edgeseg data view camvid -o look --split val --limit 20 --opacity 0.7
     """  # noqa: D301
-    from edgeseg.data.calibration import spaced
     from edgeseg.data.layouts import open_dataset
-    from edgeseg.files import check_apart, ensure_folder
-    from edgeseg.image import write_image
-    from edgeseg.runtime.result import Result
+    from edgeseg.report.images import view_set
 
     dataset = open_dataset(data, split, layout)
-    folders = {data, *(path.parent for path in (*dataset.images, *dataset.label_maps))}
-    check_apart([("the overlays", out)], [("a folder of the data set", folder) for folder in folders])
-    chosen = spaced(range(len(dataset)), limit or len(dataset))
-    ensure_folder(out)
-    written = []
     with progress_bar() as progress:
-        advance = advancing(progress, "images")
-        for done, index in enumerate(chosen, 1):
-            image, label_map = dataset.load(index)
-            file = out / f"{index:06d}_{dataset.images[index].stem}.jpg"
-            write_image(file, Result(label_map=label_map, labels=dataset.labels).overlay(image, opacity))
-            written.append(str(file))
-            advance(done, len(chosen))
+        written = view_set(dataset, out, limit=limit, opacity=opacity, advance=advancing(progress, "images"))
     for name, (red, green, blue) in zip(dataset.labels.names, dataset.labels.colors, strict=True):
         console.print(f"[rgb({red},{green},{blue})]██[/] {name}  #{red:02x}{green:02x}{blue:02x}", highlight=False)
     console.print(f"{out}: {len(written)} of {len(dataset)} images of {dataset.name}/{dataset.split}", soft_wrap=True)
-    emit({"files": written, "classes": list(dataset.labels.names)}, json)
+    emit({"files": list(map(str, written)), "classes": list(dataset.labels.names)}, json)

@@ -31,7 +31,7 @@ def command(json: JsonOption = None) -> None:
     from edgeseg import zoo
 
     rows: list[dict[str, Any]] = []
-    for name in zoo.names():
+    for name in zoo.list_models():
         for path, card in zoo.load(name).files:
             score = card.scores[0] if card.scores else None
             rows.append(

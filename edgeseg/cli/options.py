@@ -13,6 +13,10 @@ from edgeseg.errors import UsageError
 OrderOption = Annotated[
     str | None, typer.Option("--order", metavar="ORDER", help="Channels of the input: rgb, bgr, grey, or as_is.")
 ]
+DelegateOption = Annotated[
+    str | None,
+    typer.Option("--delegate", metavar="NAME|PATH", help="edgetpu[:usb|:pci|:N], xnnpack, none, reference, an .so."),
+]
 MEAN_HELP = "Input mean of a file without a card: a number, or one for each channel."
 STD_HELP = "Input std of a file without a card; likewise."
 

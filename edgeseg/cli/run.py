@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from edgeseg.cli.options import MEAN_HELP, STD_HELP, OrderOption, parse_per_channel, parse_size
+from edgeseg.cli.options import MEAN_HELP, STD_HELP, DelegateOption, OrderOption, parse_per_channel, parse_size
 from edgeseg.cli.output import console
 
 if TYPE_CHECKING:
@@ -73,12 +73,7 @@ def command(
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", help="CPU threads for inference; one core fewer than here.")
     ] = None,
-    delegate: Annotated[
-        str | None,
-        typer.Option(
-            "--delegate", metavar="NAME|PATH", help="edgetpu[:usb|:pci|:N], xnnpack, none, reference, an .so."
-        ),
-    ] = None,
+    delegate: DelegateOption = None,
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Frame size to ask a camera for; of raw frames.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -121,7 +122,7 @@ class _Seen:
             self.wrong.append(f"{self.dataset.label_maps[index]} labels no pixel, all are ignored: take it out")
 
 
-def check_set(root: Path, layout: str = "auto", advance: Advance | None = None) -> Checked:
+def check_set(root: str | os.PathLike[str], layout: str = "auto", advance: Advance | None = None) -> Checked:
     """Reads a whole data set and tells what is in it and what is wrong.
 
     Args:
@@ -133,7 +134,7 @@ def check_set(root: Path, layout: str = "auto", advance: Advance | None = None) 
         DataError: The folder is in no known layout, or no image can be read.
     """
     warnings = list[str]()
-    datasets = _open(root, layout, warnings)
+    datasets = _open(Path(root), layout, warnings)
     if not datasets:
         raise DataError("; ".join(warnings) or f"{root} has no split to check")
     whole = not warnings  # a split that cannot be opened is not missing

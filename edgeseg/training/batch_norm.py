@@ -8,14 +8,14 @@ the network as it is, normalised batch by batch as in training, and take the sta
 from __future__ import annotations
 
 import contextlib
-import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
 from edgeseg.arrays import Float32
+from edgeseg.keras_passes import training_pass
 
 
 def measure_statistics(network: Any, batches: Iterable[Float32]) -> int:
@@ -36,7 +36,7 @@ def measure_statistics(network: Any, batches: Iterable[Float32]) -> int:
     squares = [np.zeros(layer.moving_mean.shape) for layer in layers]
     seen = 0
     with _batch_statistics(network):
-        step = _training_pass(network)
+        step = training_pass(network)
         for images in batches:
             step(images)
             seen += len(images)
@@ -48,23 +48,6 @@ def measure_statistics(network: Any, batches: Iterable[Float32]) -> int:
         layer.moving_mean.assign(mean / seen)
         layer.moving_variance.assign(np.maximum(square / seen - (mean / seen) ** 2, 0))
     return seen
-
-
-def _training_pass(network: Any) -> Callable[[Float32], None]:
-    """Returns what runs a network in training mode and keeps what its layers then remember; on JAX as one program."""
-    if keras.backend.backend() != "jax":
-        return lambda images: network(images, training=True)
-    jax = importlib.import_module("jax")  # only where it is the backend
-
-    run = jax.jit(lambda *state_and_images: network.stateless_call(*state_and_images, training=True)[1])
-
-    def step(images: Float32) -> None:
-        trainable, others = network.trainable_variables, network.non_trainable_variables
-        kept = run([v.value for v in trainable], [v.value for v in others], images)
-        for variable, value in zip(others, kept, strict=True):
-            variable.assign(value)
-
-    return step
 
 
 @contextlib.contextmanager

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import os
-
 import cv2
 
-from edgeseg.errors import OutputError
-from edgeseg.files import ensure_folder, write_bytes
 from edgeseg.live.outputs.base import Output, OutputContext, OutputKind
+from edgeseg.live.outputs.folder import ImageFolder
 from edgeseg.live.packet import Packet
 
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 
-
-class OverlayFolder(Output):
-    """Writes each overlay as `<number>[_<name>].jpg`, at the source's size, in source order.
-
-    Args:
-        folder: Where to.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
+class OverlayFolder(ImageFolder):
+    """Writes each overlay as `<number>[_<name>].jpg`, at the source's size; see `ImageFolder`."""
 
     name = "overlays"
     wants_overlay = True
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._folder = ensure_folder(folder)
+    suffix = ".jpg"
+    settings = (cv2.IMWRITE_JPEG_QUALITY, 90)
 
     def write(self, packet: Packet) -> None:
         """Writes one image; see `Output`."""
-        if packet.overlay is None:
-            return
-        name = f"{packet.index:06d}{'_' + packet.name if packet.name else ''}.jpg"
-        done, data = cv2.imencode(".jpg", packet.overlay, _QUALITY)
-        if not done:
-            raise OutputError(f"cannot encode overlay {name}")
-        write_bytes(self._folder / name, data.tobytes())
+        if packet.overlay is not None:
+            self.save(packet, packet.overlay)
 
 
 def _open(folder: str, context: OutputContext) -> Output:
