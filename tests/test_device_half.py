@@ -29,8 +29,8 @@ WORKSHOP_COMMANDS = {
     "eval": ("MODEL", "--data", "DATA"),
 }
 WORKSHOP_MODULES = (
-    "architectures", "conversion", "float_model", "keras_model", "keras_passes", "keras_segmenter", "losses", "sweeping",
-    "thawed_layers", "thawing", "training",
+    "architectures", "conversion", "float_model", "keras_model", "keras_passes", "keras_segmenter", "losses",
+    "sweeping", "thawed_layers", "thawing", "training",
 )  # fmt: skip
 
 

@@ -120,7 +120,7 @@ def test_the_focal_loss_takes_the_papers_gamma_unless_told():
 
 
 def hard_value(labels, logits, share, weights=None):
-    """The weighted mean cross-entropy of each picture's hardest pixels, by sorting all of them."""
+    """The weighted mean cross-entropy of each image's hardest pixels, by sorting all of them."""
     weights = np.ones(logits.shape[-1]) if weights is None else np.asarray(weights)
     total = norm = 0.0
     for truth, scores in zip(labels, logits, strict=True):
@@ -155,14 +155,14 @@ def test_the_hardest_quarter_counts_unless_told():
     assert value == pytest.approx(hard_value(labels, logits, 0.25), rel=1e-6)
 
 
-def test_in_large_pictures_some_rows_and_columns_tell_which_pixels_are_hard():
+def test_in_large_images_some_rows_and_columns_tell_which_pixels_are_hard():
     """Of 200 x 200 pixels every third row and column is sorted; the share that counts is met to two points."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, CLASSES, (2, 200, 200)).astype(np.uint8)
     logits = rng.normal(0, 3, (*labels.shape, CLASSES))
     value, gradient = value_and_gradient(make_loss("ohem", num_classes=CLASSES, hard_share=0.3), labels, logits)
-    for picture in np.abs(gradient).sum(-1) > 0:
-        assert picture.mean() == pytest.approx(0.3, abs=0.02)
+    for image in np.abs(gradient).sum(-1) > 0:
+        assert image.mean() == pytest.approx(0.3, abs=0.02)
     assert value == pytest.approx(hard_value(labels, logits, 0.3), rel=0.02)
 
 

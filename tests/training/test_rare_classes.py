@@ -43,13 +43,13 @@ def test_balanced_crops_show_a_rare_class_as_often_as_the_common_one() -> None:
     assert half == pytest.approx(0.5 + 0.5 * share_with_sign(STILL), abs=0.08)  # laid around it, or around the road
 
 
-def test_balanced_crops_stay_inside_the_picture() -> None:
+def test_balanced_crops_stay_inside_the_image() -> None:
     options = replace(STILL, balanced_crops=1.0)
     for seed in range(40):
         assert OUTSIDE not in augment(*street(), SPEC, (24, 24), options, np.random.default_rng(seed), CLASSES)[1]
 
 
-def test_each_class_of_the_picture_is_drawn_alike_and_what_is_no_class_never() -> None:
+def test_each_class_of_the_image_is_drawn_alike_and_what_is_no_class_never() -> None:
     _, labels = street()
     random = np.random.default_rng(0)
     drawn = [
@@ -59,7 +59,7 @@ def test_each_class_of_the_picture_is_drawn_alike_and_what_is_no_class_never() -
     assert np.mean(np.array(drawn) == SIGN) == pytest.approx(0.5, abs=0.08)
 
 
-def test_a_picture_without_any_class_is_cropped_anywhere() -> None:
+def test_an_image_without_any_class_is_cropped_anywhere() -> None:
     labels = np.full((60, 80), VOID, np.uint8)
     random = np.random.default_rng(0)
     places = np.array([drawn_pixel(labels, CLASSES, random) for _ in range(200)])
