@@ -195,7 +195,9 @@ class _Problem:
         constant = [
             t for t in op.inputs if t >= 0 and t not in self._places and self._graph.tensors[t].dtype == "float32"
         ]
-        if op.op == "CONCATENATION" and self._joins_channels(op):
+        if op.op == "MUL" and activation in _HOMOGENEOUS:
+            self._scale(op, reads)
+        elif op.op == "CONCATENATION" and self._joins_channels(op):
             start = 0
             for tensor in op.inputs:
                 self._tie(tensor, op.outputs[0], start)
@@ -211,6 +213,19 @@ class _Problem:
         else:
             for tensor in (*reads, *outputs):
                 self._fix(tensor)
+
+    def _scale(self, op: Operator, reads: list[int]) -> None:
+        """A product has the gains of the map that it multiplies; its other factor, such as a gate, keeps its own."""
+        output = op.outputs[0]
+        maps = [t for t in reads if self._graph.tensors[t].shape == self._graph.tensors[output].shape]
+        once = [t for t in maps if reads.count(t) == 1]
+        for tensor in reads:
+            if tensor not in once[:1]:
+                self._fix(tensor)
+        if once:
+            self._tie(once[0], output, 0)
+        else:
+            self._fix(output)
 
     def _joins_channels(self, op: Operator) -> bool:
         rank = len(self._graph.tensors[op.outputs[0]].shape)
@@ -272,6 +287,8 @@ def equalized_like(floating: bytes, content: bytes) -> bytes:
             gains[output] = np.where((power > 0) & (ratio > 0) & (np.abs(ratio - 1) > _SAME), ratio, 1.0)
         elif op.name == "CONCATENATION" and sum(map(len, reads)) == channels:
             gains[output] = np.concatenate(reads)
+        elif op.name == "MUL" and reads and all(len(gain) == channels for gain in reads):
+            gains[output] = np.prod(reads, 0)
         elif op.name in _SAME_CHANNELS and reads and len(reads[0]) == channels:
             gains[output] = reads[0]
     if all((gain == 1).all() for gain in gains.values()):

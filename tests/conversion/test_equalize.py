@@ -7,6 +7,7 @@ import pytest
 import tf_keras
 from refining import SPEC, Made, made_files, noise, outputs_of, real_logits
 
+from edgeseg.architectures.backbones.mobilenetv3 import squeeze_and_excite
 from edgeseg.card import Recipe
 from edgeseg.conversion.converter import run_converter, run_file
 from edgeseg.conversion.equalize import channel_ranges, equalized, equalized_like, scaled
@@ -92,6 +93,33 @@ def test_the_graph_and_its_types_stay(made: Made) -> None:
     assert [op.op for op in now.main.operators] == [op.op for op in before.main.operators]
     assert {t.dtype for t in now.main.tensors} <= {"int8", "uint8", "int32"}
     assert coverage(now) == coverage(before)
+
+
+def test_a_gate_leaves_the_channels_that_it_multiplies_free() -> None:
+    """Squeeze and excitation: the map's channels get other gains before and behind the product, the gate stays."""
+    layers, rng = tf_keras.layers, np.random.default_rng(5)
+    image = layers.Input((32, 48, 3), batch_size=1)
+    norm = layers.BatchNormalization()
+    x = layers.ReLU()(norm(layers.Conv2D(8, 3, use_bias=False)(image)))
+    x = squeeze_and_excite(tf_keras, x, "squeeze_")
+    network = tf_keras.Model(image, layers.Conv2D(4, 1)(x))
+    gamma, beta, *statistics = norm.get_weights()
+    norm.set_weights([gamma * np.exp2(rng.uniform(-6, 6, gamma.shape)), beta, *statistics])
+    floating = run_converter(network, Recipe(name="float32"), SPEC, [])
+    integer = run_converter(network, Recipe(name="int8_ptq"), SPEC, made_files().tensors)
+    images = made_files().images
+    ranges = channel_ranges(IntegerFile(floating), outputs_of(floating), run_file, images)
+    mended, after, count = equalized(floating, ranges)
+    *_, product = (op for op in IntegerFile(floating).operators if op.name == "MUL")
+    before, now = (np.ptp(np.log2(found[product.outputs[0]][1])) for found in (ranges, after))
+    assert count > 8
+    assert now < before / 2  # octaves between its widest channel and its narrowest
+    wanted = real_logits(floating, images)
+    np.testing.assert_allclose(real_logits(mended, images), wanted, atol=1e-4 * np.ptp(wanted))
+    file = requantized(integer, mended, after)
+    assert file is not None
+    found = equalized_like(floating, file)
+    np.testing.assert_allclose(real_logits(found, images), wanted, atol=0.01 * np.ptp(wanted))
 
 
 def test_another_network_is_not_a_twin(made: Made) -> None:
