@@ -15,7 +15,7 @@ THREADS = max(2, min(16, (os.cpu_count() or 2) - 1))
 """Helper threads that read and vary images: a GPU takes them faster than two threads make them."""
 
 
-def made_ahead(make: Callable[[Item], Made], items: Iterable[Item], ahead: int) -> Generator[Made, None, None]:
+def prefetched(make: Callable[[Item], Made], items: Iterable[Item], ahead: int) -> Generator[Made, None, None]:
     """Yields `make(item)` of each item, in order; up to `ahead` more are made meanwhile on helper threads.
 
     What `make` raises is raised here, at its item's turn. Closing the iterator drops what has not begun.

@@ -33,11 +33,11 @@ from edgeseg.files import ensure_folder
 from edgeseg.losses import make_loss
 from edgeseg.training.batches import Batches, BatchSource
 from edgeseg.training.checkpoint import Checkpoint
+from edgeseg.training.distillation import DistillationBatches, distillation_loss
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE
 from edgeseg.training.images import fits_in_memory
 from edgeseg.training.options import Progress, TrainingOptions
-from edgeseg.training.teaching import TaughtBatches, taught_loss
 
 BEST_FILE = "best.npz"
 
@@ -155,7 +155,7 @@ def train_for_integers(
     samples = list(data.train_set) if fits_in_memory(data.train_set) else data.train_set
     batches: BatchSource = Batches(samples, spec, (spec.height, spec.width), training)
     if options.distill:
-        batches = TaughtBatches(batches, _teacher(reference))
+        batches = DistillationBatches(batches, _teacher(reference))
     with _place(data) as folder:
         as_file = functools.partial(_as_file, content, layer, card)
         float_card = replace(card, recipe=Recipe(name="float32", output=card.recipe.output))
@@ -187,7 +187,7 @@ def _compiled(layer: GraphLayer, card: ModelCard, options: QatOptions) -> Any:
     network = keras.Model(image, layer(image), name=card.name.replace(".", "_"))
     loss = make_loss(options.loss, num_classes=card.labels.num_classes, ignore_index=card.labels.ignore_index)
     if options.distill:
-        loss = taught_loss(loss, 1.0, (spec.height, spec.width))
+        loss = distillation_loss(loss, 1.0, (spec.height, spec.width))
     network.compile(keras.optimizers.Adam(options.learning_rate), loss=loss, jit_compile=False)
     network.optimizer.build(network.trainable_variables)
     return network

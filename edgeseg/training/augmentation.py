@@ -1,4 +1,4 @@
-"""Training augmentation: scale, crop, mirror, turn, bending, colour, pasting, from one random generator an image."""
+"""Training augmentation: scale, crop, mirror, rotate, deform, colour, paste, from one random generator an image."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def augment(
     if options.mirror and random.random() < 0.5:
         inverse[0] = [-inverse[0, 0], 0, inverse[0, 2] + (columns - 1) * inverse[0, 0]]
     if options.rotation or options.quarter_turns:
-        inverse = inverse @ turn(crop, options, random)
-    shift = bend(crop, options.elastic, random) if options.elastic else None
+        inverse = inverse @ random_rotation(crop, options, random)
+    shift = random_elastic_shift(crop, options.elastic, random) if options.elastic else None
     varied = _warped(image, inverse, shift, crop, spec)
     moved = _moved(label_map, inverse, shift, crop, cv2.INTER_NEAREST, (OUTSIDE,))
     if spec.order in ("rgb", "bgr"):
@@ -117,8 +117,10 @@ def augment(
     return vary_levels(pixels, options, random), moved
 
 
-def turn(crop: tuple[int, int], options: Augmentation, random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Draws a turn about a crop's centre; returns it as a (3, 3) map of pixels (column, row, 1)."""
+def random_rotation(
+    crop: tuple[int, int], options: Augmentation, random: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Draws a rotation about a crop's centre; returns it as a (3, 3) map of pixels (column, row, 1)."""
     angle = np.radians(random.uniform(-options.rotation, options.rotation))
     if options.quarter_turns:
         angle += np.pi / 2 * random.integers(4)
@@ -126,7 +128,7 @@ def turn(crop: tuple[int, int], options: Augmentation, random: np.random.Generat
     return np.array([[c, -s, x - c * x + s * y], [s, c, y - s * x - c * y], [0, 0, 1]])
 
 
-def bend(crop: tuple[int, int], strength: float, random: np.random.Generator) -> Float32:
+def random_elastic_shift(crop: tuple[int, int], strength: float, random: np.random.Generator) -> Float32:
     """Draws how far each pixel of a crop is moved: (2, rows, columns), along columns and along rows."""
     rows, columns = crop
     coarse = random.normal(0, strength, (2, 3, 3)).astype(np.float32)

@@ -18,7 +18,7 @@ from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec
 from edgeseg.errors import DataError, UsageError
 from edgeseg.image import fit, normalise
-from edgeseg.threads import made_ahead
+from edgeseg.threads import prefetched
 from edgeseg.training.augmentation import OUTSIDE, augment, paste
 from edgeseg.training.group import ALONE, Group
 from edgeseg.training.options import TrainingOptions
@@ -93,7 +93,7 @@ class Batches:
         order = np.random.default_rng((self._options.seed, epoch)).permutation(len(self._samples))
         order = np.resize(order, max(size, self.steps * size))  # fewer images than a batch are repeated
         own = ((n, index) for n, index in enumerate(order.tolist()) if 0 <= n % size - self._first < self._share)
-        made = made_ahead(lambda place: self._sample(epoch, *place), own, AHEAD * self._share - 1)
+        made = prefetched(lambda place: self._sample(epoch, *place), own, AHEAD * self._share - 1)
         with contextlib.closing(made):
             for _ in range(self.steps):
                 yield self._batch(list(itertools.islice(made, self._share)))

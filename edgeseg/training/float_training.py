@@ -27,6 +27,7 @@ from edgeseg.training.batches import Batches
 from edgeseg.training.blueprint import Blueprint, of_card
 from edgeseg.training.budget import within
 from edgeseg.training.checkpoint import Checkpoint
+from edgeseg.training.distillation import Distillation, distillation_batches, distillation_loss
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
 from edgeseg.training.group import apart, spread, this_group
@@ -34,7 +35,6 @@ from edgeseg.training.history import best_epoch
 from edgeseg.training.images import Advance, read_checked
 from edgeseg.training.options import Report, TrainingOptions
 from edgeseg.training.precision import precision, seeded
-from edgeseg.training.teaching import Teaching, taught_batches, taught_loss
 from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages
 
 _LOG = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def train_float(
     initialise: Initialise | None = None,
     init: str = "random",
     blueprint: Blueprint | None = None,
-    teaching: Teaching | None = None,
+    distillation: Distillation | None = None,
     resume: bool = False,
     overwrite: bool = False,
     time_budget: float | None = None,
@@ -74,7 +74,7 @@ def train_float(
         initialise: Called with the fresh network; random weights if None.
         init: What `initialise` does, for the training record.
         blueprint: How the network is built; as the card's architecture says if None.
-        teaching: A teacher to learn from, beside the labels.
+        distillation: A teacher to learn from, beside the labels.
         resume: Go on with the training in `folder`, if there is one.
         overwrite: Replace the training in `folder`; its model stays until the first of the new one's is saved.
         time_budget: Seconds; choose as many epochs as fit into them, see `budget.within`. A resumed training keeps what
@@ -94,13 +94,13 @@ def train_float(
     going_on = claim(folder, resume=resume, overwrite=overwrite)
     if going_on and time_budget is not None:
         raise UsageError("--time-budget with --resume: what it chose is kept, give --epochs to train for more")
-    more = teaching.samples(card.labels.ignore_index) if teaching else ()
+    more = distillation.samples(card.labels.ignore_index) if distillation else ()
     samples, pixels = read_checked(train_set, val_set, options.in_memory, reading, more, options.cache)
     batches = Batches(samples, card.input, crop_of(card, options), options, group, card.labels.num_classes)
     plan = blueprint or of_card(card)
     with spread(options.batch_size):
-        network = compiled_network(card, options, pixels, taught=teaching is not None, blueprint=plan)
-        source = taught_batches(batches, teaching, card, network) if teaching else batches
+        network = compiled_network(card, options, pixels, taught=distillation is not None, blueprint=plan)
+        source = distillation_batches(batches, distillation, card, network) if distillation else batches
         judge = BestByMiou(network, plan, card, val_set, batches, folder / MODEL_FILE)
         if options.freeze_start:
             plan.freeze(judge.copy)
@@ -113,7 +113,7 @@ def train_float(
                 "%d epochs of %d steps fit into %.0f s, validated every %d", options.epochs, source.steps, time_budget,
                 options.val_every,
             )  # fmt: skip
-        record = training_record(card, train_set, options, init, teaching)
+        record = training_record(card, train_set, options, init, distillation)
         judge.card = replace(card, training=record)
         checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
         if going_on:
@@ -210,7 +210,7 @@ def compiled_network(
         card: What to build.
         options: How it is to be trained.
         pixels: Pixels of each class in the training images, for the loss's weights.
-        taught: Whether the batches are `TaughtBatches`.
+        taught: Whether the batches are `DistillationBatches`.
         blueprint: How it is built; as the card's architecture says if None.
     """
     crop, plan = crop_of(card, options), blueprint or of_card(card)
@@ -224,7 +224,7 @@ def compiled_network(
         covers=plan.covers(crop),
     )
     if taught:
-        loss = taught_loss(loss, options.teacher_weight, crop)
+        loss = distillation_loss(loss, options.teacher_weight, crop)
     if options.freeze_start:
         plan.freeze(network)
     optimizer = adamw(network, plan, options)
@@ -251,15 +251,15 @@ def crop_of(card: ModelCard, options: TrainingOptions) -> tuple[int, int]:
 
 
 def training_record(
-    card: ModelCard, train_set: Dataset, options: TrainingOptions, init: str, teaching: Teaching | None
+    card: ModelCard, train_set: Dataset, options: TrainingOptions, init: str, distillation: Distillation | None
 ) -> TrainingRecord:
     """Returns the record of a training whose best is not known yet."""
     return TrainingRecord(
         dataset=f"{train_set.name}/{train_set.split}",
-        images=len(train_set) + (len(teaching.unlabelled) if teaching else 0), epochs=options.epochs,
+        images=len(train_set) + (len(distillation.unlabelled) if distillation else 0), epochs=options.epochs,
         batch_size=options.batch_size, crop=crop_of(card, options), loss=options.loss,
         learning_rate=options.learning_rate, weight_decay=options.weight_decay, seed=options.seed, init=init,
-        best_epoch=0, best_miou=0.0, wall_s=0.0, teacher=teaching.name if teaching else "",
+        best_epoch=0, best_miou=0.0, wall_s=0.0, teacher=distillation.name if distillation else "",
     )  # fmt: skip
 
 

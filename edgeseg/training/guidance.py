@@ -40,7 +40,7 @@ def advice(history: History) -> tuple[str, ...]:
             f"over-fitting: the loss falls on, val mIoU has not been better since epoch {best.epoch if best else 0}; "
             "more images, a wider --scale or --rotation, or a smaller --backbone would help, --patience ends it"
         )
-    if _begins(runs_away, history):
+    if _begins(diverges, history):
         found.append("the loss has risen far above its lowest: --lr is too high, try a third of it")
     return tuple(found)
 
@@ -66,7 +66,7 @@ def overfits(history: History) -> bool:
     return (best.val_miou or 0.0) - recent > DROP and history[-1].loss < FALL * best.loss
 
 
-def runs_away(history: History) -> bool:
+def diverges(history: History) -> bool:
     """Whether the loss has risen far above its lowest."""
     return len(history) > 1 and history[-1].loss > RISE * min(row.loss for row in history)
 

@@ -13,7 +13,7 @@ from edgeseg.data.dataset import Dataset
 from edgeseg.data.decoded import Decoded
 from edgeseg.data.oddities import Counts, count_ids, oddities, shared_images
 from edgeseg.host import free_memory_bytes
-from edgeseg.threads import THREADS, made_ahead
+from edgeseg.threads import THREADS, prefetched
 from edgeseg.training.batches import Sample, Samples
 from edgeseg.training.group import this_group
 
@@ -61,7 +61,7 @@ def read_checked(
     total, done = len(train_set) + len(more) + len(val_set), itertools.count(1)
 
     def read(samples: Samples) -> Iterator[Sample]:
-        for sample in made_ahead(samples.__getitem__, range(len(samples)), THREADS):
+        for sample in prefetched(samples.__getitem__, range(len(samples)), THREADS):
             if advance:
                 advance(next(done), total)
             yield sample

@@ -18,11 +18,11 @@ from edgeseg.errors import UsageError
 from edgeseg.host import tool_versions
 from edgeseg.keras_model import load_model
 from edgeseg.training.blueprint import Blueprint, input_of_file, of_card, of_file, start_of_file
+from edgeseg.training.distillation import Distillation
 from edgeseg.training.float_training import Initialise, train_float
 from edgeseg.training.images import Advance
 from edgeseg.training.initial_weights import init_from_imagenet, init_from_keras
 from edgeseg.training.options import Report, TrainingOptions
-from edgeseg.training.teaching import Teaching
 from edgeseg.training.tflite_weights import init_from_tflite, matching_backbone
 from edgeseg.zoo import resolve
 
@@ -120,8 +120,8 @@ def train(
     return train_float(
         replace(start.card, licence=licence, tools=tool_versions()), train_set, val_set, Path(out), options,
         init=start.init, initialise=start.initialise, blueprint=start.blueprint,
-        teaching=teaching_by(teacher, unlabelled), resume=resume, overwrite=overwrite, time_budget=time_budget,
-        report=report, reading=reading,
+        distillation=distillation_from(teacher, unlabelled), resume=resume, overwrite=overwrite,
+        time_budget=time_budget, report=report, reading=reading,
     )  # fmt: skip
 
 
@@ -190,7 +190,9 @@ def file_start(path: str, train_set: Dataset, input: InputSpec | tuple[int, int]
     )
 
 
-def teaching_by(teacher: str | os.PathLike[str] | None, unlabelled: str | os.PathLike[str] | None) -> Teaching | None:
+def distillation_from(
+    teacher: str | os.PathLike[str] | None, unlabelled: str | os.PathLike[str] | None
+) -> Distillation | None:
     """Returns what to learn from beside the labels, if there is a teacher.
 
     Raises:
@@ -201,7 +203,7 @@ def teaching_by(teacher: str | os.PathLike[str] | None, unlabelled: str | os.Pat
         if unlabelled is not None:
             raise UsageError("--unlabelled: nobody says what is in those images; name a --teacher")
         return None
-    return Teaching(model=teacher, unlabelled=() if unlabelled is None else open_calibration(os.fspath(unlabelled)))
+    return Distillation(model=teacher, unlabelled=() if unlabelled is None else open_calibration(os.fspath(unlabelled)))
 
 
 def weights_of(init: str | os.PathLike[str]) -> str | os.PathLike[str]:

@@ -13,12 +13,12 @@ from edgeseg.card import InputSpec
 from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import DataError
-from edgeseg.threads import made_ahead
+from edgeseg.threads import prefetched
 from edgeseg.training import images as training_images
 from edgeseg.training.batches import AHEAD, Batches
+from edgeseg.training.distillation import Unlabelled
 from edgeseg.training.images import read_checked
 from edgeseg.training.options import TrainingOptions
-from edgeseg.training.teaching import Unlabelled
 
 Meadow = tuple[Dataset, Dataset]
 SPEC = InputSpec(height=SIZE[0], width=SIZE[1])
@@ -67,7 +67,7 @@ def test_work_ahead_keeps_its_order_and_raises_at_the_turn_of_what_failed() -> N
             raise DataError("no image")
         return 10 * item
 
-    made = made_ahead(make, range(9), 2)
+    made = prefetched(make, range(9), 2)
     assert [next(made) for _ in range(3)] == [0, 10, 20]
     with pytest.raises(DataError, match="no image"):
         next(made)

@@ -15,7 +15,7 @@ from edgeseg.card import InputSpec, ModelCard
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import UsageError
 from edgeseg.keras_model import load_model, network_spec
-from edgeseg.training.augmentation import Augmentation, augment, bend
+from edgeseg.training.augmentation import Augmentation, augment, random_elastic_shift
 from edgeseg.training.float_training import compiled_network, train_float
 from edgeseg.training.options import TrainingOptions
 from edgeseg.training.transfer import backbone_names, copy_averages
@@ -124,7 +124,7 @@ def test_bending_moves_images_and_label_maps_alike_and_smoothly() -> None:
     assert 0.8 < inside.mean() < 1
     assert 0.1 < (moved != labels)[inside].mean() < 0.7  # not far, but everywhere
     assert (pixels[..., 0] == 2 * moved)[inside].mean() > 0.6  # but where interpolation mixes squares
-    shift = bend((64, 80), 3.0, np.random.default_rng(0))
+    shift = random_elastic_shift((64, 80), 3.0, np.random.default_rng(0))
     assert np.abs(np.diff(shift, axis=2)).max() < 0.5  # nothing tears
     again = augment(image, labels, spec, (64, 80), replace(still, elastic=0), np.random.default_rng(0))
     np.testing.assert_array_equal(again[1], labels)

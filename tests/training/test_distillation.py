@@ -18,9 +18,16 @@ from edgeseg.keras_model import load_model, save_model
 from edgeseg.losses import make_loss
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.training.augmentation import Augmentation
+from edgeseg.training.distillation import (
+    Distillation,
+    DistillationBatches,
+    FileTeacher,
+    distillation_loss,
+    frames,
+    joined,
+)
 from edgeseg.training.float_training import train_float
 from edgeseg.training.options import TrainingOptions
-from edgeseg.training.teaching import FileTeacher, TaughtBatches, Teaching, frames, joined, taught_loss
 
 Meadow = tuple[Dataset, Dataset]
 OPTIONS = TrainingOptions(
@@ -51,14 +58,14 @@ def test_the_loss_is_a_mean_of_the_labels_and_the_teachers(weight: float) -> Non
     plain = make_loss("ce", num_classes=3)
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     expected = (1 - weight) * float(plain(labels, logits)) - weight * float((probabilities * log_p).sum(-1).mean())
-    found = taught_loss(plain, weight, (4, 6))(joined(labels, probabilities), logits)
+    found = distillation_loss(plain, weight, (4, 6))(joined(labels, probabilities), logits)
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_teacher_alone_asks_no_labels() -> None:
     _, probabilities, logits = entropies()
     nonsense = np.full((2, 4, 6), 77)  # no class: the labels' loss would be no number
-    found = taught_loss(make_loss("ce", num_classes=3), 1.0, (4, 6))(joined(nonsense, probabilities), logits)
+    found = distillation_loss(make_loss("ce", num_classes=3), 1.0, (4, 6))(joined(nonsense, probabilities), logits)
     assert np.isfinite(float(found))
 
 
@@ -85,7 +92,7 @@ def test_a_student_learns_without_a_label(teacher: Path, meadow: Meadow, tiny_ca
     options = replace(OPTIONS, epochs=8, val_every=8, teacher_weight=0.99)
     losses = []
     card = train_float(
-        tiny_card, one, meadow[1], tmp_path, options, teaching=Teaching(model=teacher, unlabelled=others),
+        tiny_card, one, meadow[1], tmp_path, options, distillation=Distillation(model=teacher, unlabelled=others),
         report=lambda progress: losses.append(progress.loss),
     )  # fmt: skip
     assert card.training is not None
@@ -138,7 +145,7 @@ def test_batches_keep_their_number_and_order(teacher: Path) -> None:
             for n in range(2):
                 yield np.full((1, 4, 4, 3), n, np.float32), np.full((1, 4, 4), n)
 
-    source = TaughtBatches(Two(), lambda images: np.full((1, 2, 2, 3), images.max(), np.float32))
+    source = DistillationBatches(Two(), lambda images: np.full((1, 2, 2, 3), images.max(), np.float32))
     assert source.steps == 2
     for n, (images, targets) in enumerate(source.epoch(0)):
         assert images.max() == n

@@ -35,7 +35,7 @@ Teach = Callable[[Float32], Float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Teaching:
+class Distillation:
     """What to learn from beside labels.
 
     Attributes:
@@ -82,12 +82,14 @@ class Unlabelled:
         return image, np.full(image.shape[:2], self._ignore_index, np.uint8)
 
 
-def taught_batches(batches: BatchSource, teaching: Teaching, card: ModelCard, network: Any) -> TaughtBatches:
+def distillation_batches(
+    batches: BatchSource, distillation: Distillation, card: ModelCard, network: Any
+) -> DistillationBatches:
     """Adds what a teacher says to the batches of a network that is to learn from it.
 
     Args:
         batches: (images, labels).
-        teaching: The teacher.
+        distillation: The teacher.
         card: The student's.
         network: The student, at the crops' size.
 
@@ -98,10 +100,10 @@ def taught_batches(batches: BatchSource, teaching: Teaching, card: ModelCard, ne
     if card.input.margin:
         raise UsageError(f"{card.architecture} answers for the middle of its input only: it cannot have a teacher")
     _, rows, columns, _ = network.output_shape
-    return TaughtBatches(batches, FileTeacher(teaching.model, card.input, card.labels, (rows, columns)))
+    return DistillationBatches(batches, FileTeacher(distillation.model, card.input, card.labels, (rows, columns)))
 
 
-class TaughtBatches:
+class DistillationBatches:
     """Batches whose targets tell the labels and what a teacher says.
 
     Args:
@@ -125,8 +127,8 @@ def joined(labels: npt.NDArray[Any], probabilities: Float32) -> Float32:
     return np.concatenate([labels.reshape(count, -1).astype(np.float32), probabilities.reshape(count, -1)], axis=1)
 
 
-def taught_loss(loss: Loss, weight: float, crop: tuple[int, int]) -> Loss:
-    """Makes the loss of `TaughtBatches`: (1 - weight) * loss + weight * cross-entropy with the teacher.
+def distillation_loss(loss: Loss, weight: float, crop: tuple[int, int]) -> Loss:
+    """Makes the loss of `DistillationBatches`: (1 - weight) * loss + weight * cross-entropy with the teacher.
 
     Args:
         loss: That of the labels; not computed where `weight` is 1.
