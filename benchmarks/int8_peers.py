@@ -26,13 +26,14 @@ import numpy as np
 from edgeseg.arrays import Uint8
 from edgeseg.card import ModelCard, Recipe
 from edgeseg.conversion.converter import run_converter, run_file
-from edgeseg.conversion.equalize import Gains, channel_ranges, scaled_apart
+from edgeseg.conversion.equalize import Gains, scaled_apart
 from edgeseg.conversion.images import Images, divide
 from edgeseg.conversion.integer_file import BIAS, IntegerFile
 from edgeseg.conversion.network import Training, convert_network
 from edgeseg.conversion.ptq import span_input_range
 from edgeseg.conversion.qat import QatData, QatOptions
 from edgeseg.conversion.surgery import for_converter
+from edgeseg.conversion.twins import channel_ranges
 from edgeseg.data.calibration import open_calibration
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import EdgesegError

@@ -12,10 +12,9 @@ import tf_keras
 from edgeseg.arrays import Float32, Uint8
 from edgeseg.card import InputSpec, Recipe
 from edgeseg.conversion.converter import run_converter, run_file
-from edgeseg.conversion.equalize import channel_ranges
 from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.conversion.ptq import span_input_range
-from edgeseg.conversion.twins import Ranges
+from edgeseg.conversion.twins import Ranges, channel_ranges
 from edgeseg.image import normalise
 
 SPEC = InputSpec(height=32, width=48)

@@ -15,7 +15,7 @@ with a constant, which XNNPACK does not run in int8 (`tflite.xnnpack`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,6 @@ from edgeseg.tflite.graph import Operator, parse_graph
 
 Gains = dict[int, npt.NDArray[np.float64]]
 """What each channel of a tensor is multiplied by, by the tensor's number."""
-Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[Any]]]]
 
 _SAME_CHANNELS = frozenset(
     {"ADD", "SUB", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "MEAN", "MAX_POOL_2D", "AVERAGE_POOL_2D", "PAD",
@@ -50,24 +49,12 @@ def kernel_axes(op: str) -> tuple[int | None, int]:
     return {"CONV_2D": (3, 0), "TRANSPOSE_CONV": (3, 0), "FULLY_CONNECTED": (1, 0), "DEPTHWISE_CONV_2D": (None, 3)}[op]
 
 
-def channel_ranges(file: IntegerFile, tensors: Sequence[int], run: Run, inputs: Sequence[npt.NDArray[Any]]) -> Ranges:
-    """Measures the range of each channel of some tensors of a float file."""
-    low = [np.full(file.shape(tensor)[-1], np.inf, np.float32) for tensor in tensors]
-    high = [-bottom for bottom in low]
-    for arrays in run(file.content(tensors), inputs):
-        for array, bottom, top in zip(arrays, low, high, strict=True):
-            flat = array.reshape(-1, array.shape[-1])
-            np.minimum(bottom, flat.min(0), out=bottom)
-            np.maximum(top, flat.max(0), out=top)
-    return {tensor: np.stack(pair) for tensor, *pair in zip(tensors, low, high, strict=True)}
-
-
 def equalized(content: bytes, ranges: Ranges, *, per_tensor: bool = False) -> tuple[bytes, Ranges, int]:
     """Equalizes a float file.
 
     Args:
         content: The float32 file.
-        ranges: Of every operator's outputs, see `channel_ranges`.
+        ranges: Of every operator's outputs, see `twins.channel_ranges`.
         per_tensor: Whether a kernel is to have one scale; else each of its output channels has its own.
 
     Returns:

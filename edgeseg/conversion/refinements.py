@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from edgeseg.arrays import Uint8
 from edgeseg.card import InputSpec
 from edgeseg.conversion.converter import Advance, run_file
-from edgeseg.conversion.equalize import channel_ranges, equalized
+from edgeseg.conversion.equalize import equalized
 from edgeseg.conversion.integer_file import IntegerFile
 from edgeseg.conversion.rounding import round_adaptively
 from edgeseg.conversion.tuning import RANGE_IMAGES, spaced, tune_biases, tune_logits, tune_ranges
-from edgeseg.conversion.twins import requantized
+from edgeseg.conversion.twins import channel_ranges, requantized
 from edgeseg.image import normalise
 
 

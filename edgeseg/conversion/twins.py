@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 from edgeseg.arrays import Float32
 from edgeseg.conversion.integer_file import BIAS, IntegerFile, Scale
 
 Ranges = dict[int, Float32]
 """The least and the largest value of each channel of a tensor, (2, channels), by the tensor's number."""
+Run = Callable[[bytes, Sequence[npt.NDArray[Any]]], Iterator[list[npt.NDArray[Any]]]]
+"""Runs a file on inputs; yields its outputs."""
 
 
 def requantized(content: bytes, floating: bytes, ranges: Ranges) -> bytes | None:
@@ -46,3 +54,15 @@ def twin_tensors(file: IntegerFile, reference: IntegerFile) -> dict[int, int] | 
             return None
         twins.update(zip(op.outputs, its.outputs, strict=True))
     return None if next(theirs, None) else twins
+
+
+def channel_ranges(file: IntegerFile, tensors: Sequence[int], run: Run, inputs: Sequence[npt.NDArray[Any]]) -> Ranges:
+    """Measures the range of each channel of some tensors of a float file."""
+    low = [np.full(file.shape(tensor)[-1], np.inf, np.float32) for tensor in tensors]
+    high = [-bottom for bottom in low]
+    for arrays in run(file.content(tensors), inputs):
+        for array, bottom, top in zip(arrays, low, high, strict=True):
+            flat = array.reshape(-1, array.shape[-1])
+            np.minimum(bottom, flat.min(0), out=bottom)
+            np.maximum(top, flat.max(0), out=top)
+    return {tensor: np.stack(pair) for tensor, *pair in zip(tensors, low, high, strict=True)}

@@ -10,9 +10,9 @@ from refining import SPEC, Made, made_files, noise, outputs_of, real_logits
 from edgeseg.architectures.backbones.mobilenetv3 import squeeze_and_excite
 from edgeseg.card import Recipe
 from edgeseg.conversion.converter import run_converter, run_file
-from edgeseg.conversion.equalize import channel_ranges, equalized, equalized_like, scaled
+from edgeseg.conversion.equalize import equalized, equalized_like, scaled
 from edgeseg.conversion.integer_file import BIAS, IntegerFile
-from edgeseg.conversion.twins import Ranges, requantized, twin_tensors
+from edgeseg.conversion.twins import Ranges, channel_ranges, requantized, twin_tensors
 from edgeseg.tflite.graph import parse_graph
 from edgeseg.tflite.xnnpack import coverage
 
