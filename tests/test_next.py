@@ -32,10 +32,16 @@ def export(tmp_path: Path) -> Path:
     return root
 
 
-def next_of(done: Any) -> list[str]:
-    """The words of the last command that a command advised, without `edgeseg`."""
+def all_next_of(done: Any) -> list[list[str]]:
+    """The words of the last commands that a command advised, without `edgeseg`."""
     assert done.exit_code == 0, done.stderr
-    return shlex.split(re.findall(r"^next: edgeseg (.*)$", done.stderr, re.MULTILINE)[-1].split(";")[0])
+    line = re.findall(r"^next: (.*)$", done.stderr, re.MULTILINE)[-1]
+    return [shlex.split(command)[1:] for command in line.split("; ")]
+
+
+def next_of(done: Any) -> list[str]:
+    """The words of the first of them."""
+    return all_next_of(done)[0]
 
 
 @pytest.mark.slow
@@ -45,9 +51,10 @@ def test_each_command_prints_the_next(export: Path, tmp_path: Path, cli: Any, mo
     assert check == ["data", "check", "yard"]
     train = next_of(cli(*check))
     assert train[-2:] == ["--init-from", "aerial"]
-    convert = next_of(cli(*train, "--epochs", 4))
+    convert, report = all_next_of(cli(*train, "--epochs", 4))
     run = next_of(cli(*convert, "--force"))
     assert run == ["run", "yard_int8.tflite", "--camera", "0"]
+    assert next_of(cli(*report)) == run
     seen = cli(*run[:2], "--source", "yard/images/val", "--save-labels", "masks", "--headless")
     assert seen.exit_code == 0, seen.stderr
     assert list((tmp_path / "masks").glob("*.png"))

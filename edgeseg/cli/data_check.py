@@ -50,7 +50,8 @@ def command(
         say(f"  look: {warning}")
     say(f"{len(found.warnings)} findings" if found.warnings else "nothing is wrong")
     options = " ".join(suggestion.partition(":")[0] for suggestion in found.suggestions)
-    say(f"next: edgeseg train --data {data} --out runs/{data.resolve().name} {options}")
+    train = f"edgeseg train --data {data} --out runs/{data.resolve().name} {options}"
+    say(f"next: {train}; add --time-budget 30m to say how long")
     if html is not None:
         from edgeseg.files import write_text
         from edgeseg.report.check_page import check_page

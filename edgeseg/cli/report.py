@@ -97,6 +97,9 @@ def command(
     written = write_report(report, out)
     print_table(report)
     console.print(f"written: {', '.join(map(str, written))}", soft_wrap=True)
+    files = [model for model in models if model.endswith(".tflite")]
+    if files:
+        console.print(f"next: edgeseg run {files[-1]} --camera 0", soft_wrap=True, markup=False)
     emit({"files": list(map(str, written)), **report_record(report)}, json)
 
 

@@ -207,25 +207,28 @@ def command(
         if not leads:
             return
         page = write_training_page(out, data, val_split, layout)
-    tell_end(out, page, card, [path.parent for path in open_dataset(data, split, layout).images], json)
+    folders = [path.parent for path in open_dataset(data, split, layout).images]
+    tell_end(out, page, card, data, folders, json)
 
 
-def tell_end(out: Path, page: Path, card: ModelCard, folders: list[Path], json: str | None) -> None:
+def tell_end(out: Path, page: Path, card: ModelCard, data: Path, folders: list[Path], json: str | None) -> None:
     """Tells what a training has made, and what comes next.
 
     Args:
         out: Its folder.
         page: Its page.
         card: Of the best weights.
+        data: The data set's folder.
         folders: Where each image that was learnt from lies.
         json: As `emit` takes it.
     """
     model, score = out / "model.keras", card.scores[0]
     console.print(f"best val mIoU {score.miou:.4f}, pixel accuracy {score.pixel_accuracy:.4f}: {model}", soft_wrap=True)
     console.print(f"curves, confusion matrix and the worst images: {page}", soft_wrap=True)
+    name, split = out.resolve().name, "" if score.split == "val" else f" --split {score.split}"
     console.print(
-        f"next: edgeseg convert {out} --int8 --calibration {os.path.commonpath(folders)} "
-        f"-o {out.resolve().name}_int8.tflite",
+        f"next: edgeseg convert {out} --int8 --calibration {os.path.commonpath(folders)} -o {name}_int8.tflite; "
+        f"edgeseg report {name}_int8.tflite --data {data}{split} -o {name}_report",
         soft_wrap=True, markup=False,
     )  # fmt: skip
     told = {"file": str(model), "name": card.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}

@@ -42,7 +42,7 @@ def training_page(card: ModelCard, history: History, scored: Detail) -> str:
     best = best_epoch(history)
     page = render(
         "training.html.jinja", card=card, history=history, best=best, scores=scored.scores,
-        percent=percent, plots=_plots(card.labels, history), advice=_advice(history), matrix=_matrix(scored),
+        percent=percent, plots=_plots(card.labels, history), advice=_advice(card, history), matrix=_matrix(scored),
         mistakes=confusions(scored.scores, _MISTAKES), worst=_worst(scored), facts=_facts(card),
         classes=list(zip(card.labels.names, card.labels.colors, strict=True)),
     )  # fmt: skip
@@ -73,9 +73,10 @@ def _plots(labels: LabelSet, history: History) -> list[Markup]:
     return [curves_plot(title, curves, epochs, mark) for title, curves in plots.items()]
 
 
-def _advice(history: History) -> list[tuple[int, str]]:
+def _advice(card: ModelCard, history: History) -> list[tuple[int, str]]:
     """Returns what each epoch gave reason to say."""
-    return [(row.epoch, line) for n, row in enumerate(history, 1) for line in advice(history[:n])]
+    epochs = card.training.epochs if card.training else 0
+    return [(row.epoch, line) for n, row in enumerate(history, 1) for line in advice(history[:n], epochs)]
 
 
 def _matrix(scored: Detail) -> list[dict[str, Any]]:

@@ -129,20 +129,15 @@ def evaluate(
         DataError: The data set is empty or has another number of classes, or `segment` gives a class that it has not.
         UsageError: The limit is below 1.
     """
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit {limit}: expected 1 image or more")
+    indices = chosen_indices(dataset, limit)
     call = segment.segment if isinstance(segment, Segmenter) else segment
     if isinstance(segment, Segmenter):
         check_classes(segment, dataset)
-    count = len(dataset) if limit is None else min(limit, len(dataset))
-    if count < 1:
-        raise DataError(f"the {dataset.name} {dataset.split} split has no image to score")
-    labels, classes = dataset.labels, dataset.labels.num_classes
-    indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+    labels, classes, count = dataset.labels, dataset.labels.num_classes, len(indices)
     total = np.zeros((classes + 1, classes + 1), np.int64)  # the last column is `unknown`, the last row stays empty
     counts = np.zeros((3, count, classes), np.int64)
     for done, index in enumerate(indices):
-        image, truth = dataset.load(int(index))
+        image, truth = dataset.load(index)
         predicted = call(image, *truth.shape)
         ids = predicted if unknown is None else np.where(predicted == unknown, classes, predicted)
         found = confusion_matrix(truth, ids, classes + (unknown is not None), labels.ignore_index)
@@ -150,10 +145,40 @@ def evaluate(
         counts[:, done] = np.stack([np.diag(found), found.sum(1), found.sum(0)])[:, :classes]
         total += found
         if watch:
-            watch(int(index), image, truth, predicted)
+            watch(index, image, truth, predicted)
         if advance:
             advance(done + 1, count)
     names = tuple(dataset.images[index].name for index in indices)
+    per_image = ImageCounts(names=names, indices=indices, hits=counts[0], truth=counts[1], predicted=counts[2])
+    return evaluation_of(total, dataset, count, per_image)
+
+
+def chosen_indices(dataset: Dataset, limit: int | None) -> tuple[int, ...]:
+    """Returns the places of the images that are scored: all, or `limit` of them, evenly spread.
+
+    Raises:
+        DataError: There are none.
+        UsageError: The limit is below 1.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit {limit}: expected 1 image or more")
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    if count < 1:
+        raise DataError(f"the {dataset.name} {dataset.split} split has no image to score")
+    return tuple(np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist())
+
+
+def evaluation_of(total: Confusion, dataset: Dataset, count: int, per_image: ImageCounts | None = None) -> Evaluation:
+    """Returns the scores that a confusion matrix gives.
+
+    Args:
+        total: (classes, classes) pixels by true class (rows) and predicted class; a row and a column more where there
+            is an id for what the data set has no class for.
+        dataset: What was scored.
+        count: Images scored.
+        per_image: What was counted in each.
+    """
+    labels, classes = dataset.labels, dataset.labels.num_classes
     return Evaluation(
         dataset=dataset.name,
         split=dataset.split,
@@ -163,9 +188,7 @@ def evaluate(
         images=count,
         class_dice=_by_name(labels, class_dice(total)[:classes]),
         confusion=total[:classes, :classes],
-        per_image=ImageCounts(
-            names=names, indices=tuple(map(int, indices)), hits=counts[0], truth=counts[1], predicted=counts[2]
-        ),
+        per_image=per_image,
     )
 
 

@@ -124,6 +124,6 @@ def _progress(
     return Progress(
         epoch=len(history) - (ended is not None), epochs=options.epochs, step=step, steps=steps, loss=loss,
         val_miou=last_miou(history), best_miou=best_miou(history), ended=ended,
-        advice=() if ended is None else advice(history),
+        advice=() if ended is None else advice(history, options.epochs),
         stopped=ended is not None and out_of_patience(history, options),
     )  # fmt: skip

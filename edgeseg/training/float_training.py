@@ -21,7 +21,7 @@ from edgeseg.keras_model import copy_weights, save_model
 from edgeseg.keras_segmenter import KerasSegmenter
 from edgeseg.losses import make_loss
 from edgeseg.provenance import TrainingRecord
-from edgeseg.scoring.evaluate import Evaluation, evaluate
+from edgeseg.scoring.evaluate import Evaluation
 from edgeseg.training.batch_norm import measure_statistics
 from edgeseg.training.batches import Batches
 from edgeseg.training.blueprint import Blueprint, of_card
@@ -36,6 +36,7 @@ from edgeseg.training.images import Advance, read_checked
 from edgeseg.training.options import Report, TrainingOptions
 from edgeseg.training.precision import precision, seeded
 from edgeseg.training.transfer import TwoSpeedAdamW, copy_averages
+from edgeseg.training.validation import evaluate_together
 
 _LOG = logging.getLogger(__name__)
 
@@ -171,7 +172,8 @@ class BestByMiou:
             copy_weights(self._network, self.copy)
             copy_averages(self._network, self.copy)
             measure_statistics(self.copy, self._batches.plain(STATISTICS_IMAGES))
-            found = evaluate(KerasSegmenter(self.copy, self.card.input).segment, self._val_set, limit=limit)
+            segment = KerasSegmenter(self.copy, self.card.input).segment
+            found = evaluate_together(segment, self._val_set, self._group, limit)
         return replace(found, miou=self._group.agree(found.miou))
 
     def validation_seconds(self) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.errors import LostProcessError, UsageError
 
@@ -47,6 +48,15 @@ class Group:
         send = importlib.import_module("jax.experimental.multihost_utils").broadcast_one_to_all
         told = send(np.array([value], np.float64).view(np.uint32))  # JAX has no float64
         return float(np.asarray(told).view(np.float64)[0])
+
+    def total(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Returns the sum of every process's counts, in every process; all have to call it, with one shape."""
+        if self.count == 1:
+            return counts
+        gather = importlib.import_module("jax.experimental.multihost_utils").process_allgather
+        parts = np.ascontiguousarray(gather(np.ascontiguousarray(counts).view(np.uint32)))  # JAX has no int64
+        summed: npt.NDArray[np.int64] = parts.view(np.int64).sum(0)
+        return summed
 
 
 ALONE = Group()

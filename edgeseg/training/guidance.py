@@ -11,6 +11,8 @@ from edgeseg.training.history import Epoch, History, best_epoch
 
 UNLEARNT_AFTER = 3
 """Validations in a row in which a class has had no pixel right."""
+SETTLED = 1 / 3
+"""Before this share of the epochs the learning rate is high, and rare classes are to come yet."""
 RISE = 1.5
 """Times its lowest at which a loss has run away."""
 STALE = 4
@@ -21,18 +23,19 @@ FALL = 0.9
 """... while the loss fell to this share of what it was."""
 
 
-def advice(history: History) -> tuple[str, ...]:
+def advice(history: History, epochs: int = 0) -> tuple[str, ...]:
     """Returns what the last epoch gives reason to say.
 
     Args:
         history: The epochs that are done.
+        epochs: How many there are to be; 0 if nobody knows.
     """
     before = history[:-1]
     found = []
-    for name in sorted(unlearnt(history) - unlearnt(before)):
+    for name in sorted(unlearnt(history, epochs) - unlearnt(before, epochs)):
         found.append(
             f"class '{name}' has had no pixel right in {UNLEARNT_AFTER} validations: it has too few pixels, or is too "
-            "small at this --size; --loss ce+dice and --class-weights help rare classes"
+            "small at this --size; --loss ce+dice, --class-weights, --balanced-crops and --copy-paste help rare classes"
         )
     if _begins(overfits, history):
         best = best_epoch(history)
@@ -49,10 +52,10 @@ def _begins(holds: Callable[[History], bool], history: History) -> bool:
     return holds(history) and not holds(history[:-1])
 
 
-def unlearnt(history: History) -> set[str]:
-    """Returns the classes that have had no pixel right in any of the last validations."""
+def unlearnt(history: History, epochs: int = 0) -> set[str]:
+    """Returns the classes that have had no pixel right in any of the last validations; none at the beginning."""
     last = _validated(history)[-UNLEARNT_AFTER:]
-    if len(last) < UNLEARNT_AFTER:
+    if len(last) < UNLEARNT_AFTER or len(history) < SETTLED * epochs:
         return set()
     return set.intersection(*({name for name, iou in row.class_iou.items() if iou == 0} for row in last))
 

@@ -15,10 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+from edgeseg.card_file import read_model
 from edgeseg.files import read_json
 from edgeseg.sweeping.commands import Folder
 from edgeseg.sweeping.plan import Plan, read_plan
 from edgeseg.sweeping.progress import history_of
+from edgeseg.training.folder import CHECKPOINT_FILE
 
 PATIENCE_S = 900
 
@@ -134,3 +136,29 @@ def test_a_training_that_falls_behind_is_stopped_and_one_that_fails_is_told(
     assert behind["remark"] == "stopped after 8 of 12 epochs, as others were better"
     assert behind["miou"] < whole["miou"]
     assert "the loss became nan" in report["notes"][0]
+
+
+@pytest.mark.slow
+def test_a_point_is_trained_through_its_integer_file_and_goes_on_where_that_was_killed(
+    meadow_folder: Path, tmp_path: Path
+) -> None:
+    plan = write_plan(
+        tmp_path / "plan.json", meadow_folder, architectures=["fcn32s"], recipes=["int8_qat"], seeds=[0],
+        train={"epochs": 4, "batch": 2}, convert={"force": True, "epochs": 3},
+    )  # fmt: skip
+    folder = Folder(path=tmp_path / "out")
+
+    process = started(plan, folder.path)
+    wait_for(lambda: any((folder.path / "files").glob(f"*.qat/{CHECKPOINT_FILE}")), process)
+    killed(process)
+    assert not any((folder.path / "files").glob("*.json"))
+
+    output, _ = (process := started(plan, folder.path)).communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, output
+    (result,) = read_json(folder.path / "report.json", "the report")["results"]
+    assert result["model"] == "fcn32s_resnet18_0.1_64x96_int8_qat"
+    assert 0 < result["miou"] <= 1
+    assert "--int8 --qat --data" in result["commands"][1]
+    card = read_model(next((folder.path / "files").glob("*.tflite")))[1]
+    assert card is not None
+    assert card.recipe.name == "int8_qat"

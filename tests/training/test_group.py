@@ -22,11 +22,15 @@ from edgeseg.card import InputSpec
 from edgeseg.card_file import read_model
 from edgeseg.data.dataset import Dataset
 from edgeseg.errors import UsageError
+from edgeseg.keras_model import load_model
+from edgeseg.keras_segmenter import KerasSegmenter
+from edgeseg.scoring.evaluate import evaluate
 from edgeseg.training.batches import Batches
 from edgeseg.training.checkpoint import read_facts
 from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE, MODEL_FILE
 from edgeseg.training.group import Group, in_batch_job, join_batch_job, spread
 from edgeseg.training.options import TrainingOptions
+from edgeseg.training.validation import evaluate_together
 
 Meadow = tuple[Dataset, Dataset]
 SPEC = InputSpec(height=SIZE[0], width=SIZE[1])
@@ -52,8 +56,30 @@ def test_a_batch_that_cannot_be_shared_is_refused(meadow: Meadow) -> None:
         Batches(meadow[0], SPEC, SIZE, replace(TrainingOptions(), batch_size=3), Group(rank=0, count=2))
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("limit", [None, 2])
+def test_what_the_processes_count_at_a_validation_sums_to_the_whole(
+    meadow: Meadow, monkeypatch: pytest.MonkeyPatch, count: int, limit: int | None
+) -> None:
+    """Of three images; each process alone gets the score of its own share here, with five processes of none."""
+    val_set, shares = meadow[1], list[np.ndarray]()
+    with monkeypatch.context() as alone:
+        alone.setattr(Group, "total", lambda self, counts: shares.append(counts) or counts)
+        for rank in range(count):
+            evaluate_together(stripes, val_set, Group(rank=rank, count=count), limit)
+    monkeypatch.setattr(Group, "total", lambda self, counts: sum(shares))
+    whole = evaluate(stripes, val_set, limit=limit)
+    assert evaluate_together(stripes, val_set, Group(rank=count - 1, count=count), limit) == whole
+    assert 0 < whole.miou < 1
+
+
+def stripes(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    return np.broadcast_to(np.arange(width) // 32, (height, width)).astype(np.uint8)
+
+
 def test_a_process_on_its_own_agrees_with_itself() -> None:
     assert Group().agree(0.1) == 0.1
+    assert Group().total(np.array([3])) == 3
     with spread(5):
         pass
 
@@ -124,7 +150,7 @@ def test_two_devices_of_one_process_learn_what_one_does(
 @pytest.mark.slow
 @needs_jax
 def test_two_processes_of_a_batch_job_learn_what_one_does(
-    alone: list[float], meadow_folder: Path, tmp_path: Path
+    alone: list[float], meadow: Meadow, meadow_folder: Path, tmp_path: Path
 ) -> None:
     job = {
         "SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2",
@@ -145,6 +171,11 @@ def test_two_processes_of_a_batch_job_learn_what_one_does(
     assert "epoch" not in second[1]
     np.testing.assert_allclose(losses(tmp_path / "run"), alone, atol=TOLERANCE)
     assert (tmp_path / "run/training.html").exists()
+    network, card = load_model(tmp_path / "run" / MODEL_FILE)  # what two have scored together is what one finds
+    assert card is not None
+    score = evaluate(KerasSegmenter(network, card.input).segment, meadow[1]).score
+    assert score.images == card.scores[0].images == 3
+    assert score.miou == pytest.approx(card.scores[0].miou, abs=TOLERANCE)
 
 
 @pytest.mark.slow

@@ -46,6 +46,12 @@ def test_a_class_that_is_never_right_is_told_once() -> None:
     assert "class 'pole' has had no pixel right in 3 validations" in told[3][0]
 
 
+def test_a_class_that_is_not_right_yet_is_told_once_a_third_of_the_epochs_is_done() -> None:
+    history = epochs([5, 4, 3, 2, 1], [0.1, 0.2, 0.3, 0.3, 0.4], pole=[0, 0, 0, 0, 0])
+    assert [len(advice(history[: n + 1], 15)) for n in range(5)] == [0, 0, 0, 0, 1]
+    assert [len(advice(history[: n + 1], 9)) for n in range(5)] == [0, 0, 1, 0, 0]
+
+
 def test_over_fitting_is_told_when_the_loss_falls_on_and_the_score_does_not_rise() -> None:
     losses = [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
     over = said(epochs(losses, [0.3, 0.5, 0.49, 0.47, 0.46, 0.45, 0.45, 0.44]))
