@@ -59,7 +59,7 @@ def command(
 
     quiet_keras()
     from edgeseg.sweeping.commands import Folder, checked
-    from edgeseg.sweeping.plan import read_plan
+    from edgeseg.sweeping.plan_file import read_plan
 
     folder = Folder(path=out or Path(plan.stem))
     if dry_run:

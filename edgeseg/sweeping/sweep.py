@@ -18,7 +18,8 @@ from edgeseg.host import usable_cores
 from edgeseg.report.results import Report
 from edgeseg.report.write import write_report
 from edgeseg.sweeping.commands import Folder, checked
-from edgeseg.sweeping.plan import Plan, content_of, flat, read_plan
+from edgeseg.sweeping.plan import Plan, content_of, flat
+from edgeseg.sweeping.plan_file import read_plan
 from edgeseg.sweeping.progress import RunProgress, SweepProgress, Watch
 from edgeseg.sweeping.results import PointRuns, choose_runs, make_report, sweep_command
 from edgeseg.sweeping.workers import Resources, convert_all, ray_started, train_all

@@ -13,7 +13,8 @@ from edgeseg.cli import main
 from edgeseg.errors import DataError, UsageError
 from edgeseg.recipes import RECIPES
 from edgeseg.sweeping.commands import Folder, checked, commands_of, convert_command, train_command
-from edgeseg.sweeping.plan import Asha, make_plan, read_plan
+from edgeseg.sweeping.plan import Asha, content_of
+from edgeseg.sweeping.plan_file import make_plan, read_plan
 from edgeseg.sweeping.settings import CONVERT, TRAIN, convert_arguments, train_arguments
 
 SMALL = {"data": "meadow", "architectures": ["fcn32s", "fcn8s"], "backbones": ["resnet18_0.1"], "sizes": ["64x96"]}
@@ -40,6 +41,35 @@ def test_a_list_among_the_options_is_one_more_choice() -> None:
         "fcn32s_resnet18_0.1_64x96_lr0.001", "fcn32s_resnet18_0.1_64x96_lr0.003",
     ]  # fmt: skip
     assert {run.epochs for run in plan.runs} == {5}
+
+
+def test_a_variant_changes_several_options_together() -> None:
+    """One change at a time, as in an ablation: with each the plan's trainings are made once."""
+    variants = {"base": None, "hard pixels": {"loss": "ohem", "ema": 0.99}, "from nothing": {"init_from": None}}
+    plan = plan_of(architectures=["fcn8s"], variants=variants, seeds=[0, 1], train={"init_from": "aerial"})
+    assert [run.name for run in plan.runs] == [
+        f"fcn8s_resnet18_0.1_64x96_{variant}_seed{seed}"
+        for variant in ("base", "hard-pixels", "from-nothing") for seed in (0, 1)
+    ]  # fmt: skip
+    base, _, hard, _, nothing, _ = (run.settings for run in plan.runs)
+    assert (base["loss"], base["init_from"]) == ("ce", "aerial")
+    assert hard == {**base, "loss": "ohem", "ema": 0.99}
+    assert nothing == {key: value for key, value in base.items() if key != "init_from"}
+    assert [(point.name, len(point.runs)) for point in plan.points] == [
+        ("fcn8s_resnet18_0.1_64x96_base_int8_ptq", 2), ("fcn8s_resnet18_0.1_64x96_hard-pixels_int8_ptq", 2),
+        ("fcn8s_resnet18_0.1_64x96_from-nothing_int8_ptq", 2),
+    ]  # fmt: skip
+
+
+def test_a_variant_on_another_network_is_named_by_it() -> None:
+    plan = plan_of(architectures=["fcn8s"], variants={"a": {}, "b": {"backbone": "resnet18_0.2"}})
+    assert [run.name for run in plan.runs] == ["fcn8s_resnet18_0.1_64x96_a", "fcn8s_resnet18_0.2_64x96_b"]
+    assert len({run.network for run in plan.runs}) == 2
+
+
+def test_a_plan_with_variants_is_written_and_read_again() -> None:
+    plan = plan_of(data="/meadow", variants={"base": {}, "from nothing": {"init_from": None}})
+    assert make_plan(content_of(plan), "again") == plan
 
 
 def test_a_plan_is_read_from_yaml_and_from_json(tmp_path: Path) -> None:
@@ -74,6 +104,14 @@ def test_a_plan_is_read_from_yaml_and_from_json(tmp_path: Path) -> None:
         ({"train": {"freeze_start": 1}}, "p.yaml: train: freeze_start: 1: expected true or false"),
         ({"train": {"seed": 3}}, "p.yaml: train: seed: list them under seeds, beside train"),
         ({"train": {"time_budget": "2m"}}, "p.yaml: train: unknown option 'time_budget'"),
+        ({"variants": ["a"]}, r"p.yaml: variants is \['a'\]: expected options and their values"),
+        ({"variants": {"a": {"los": "ce"}}}, "p.yaml: variants: a: unknown option 'los': did you mean loss"),
+        ({"variants": {"a": {"ema": "much"}}}, "p.yaml: variants: a: ema: 'much': expected a number"),
+        ({"variants": {"a": {"los": None}}}, "p.yaml: variants: a: unknown option 'los'"),
+        ({"variants": {"a": {"seed": 1}}}, "p.yaml: variants: a: seed: expected the same for all variants"),
+        ({"variants": {"a": {"epochs": 1}}}, "p.yaml: variants: a: epochs: expected the same for all variants"),
+        ({"variants": {"a": {"arch": "unet"}}}, "p.yaml: variants: a: arch: expected one value of it beside"),
+        ({"variants": {"a b": {}, "a-b": {}}}, "p.yaml: variants: 'a b': expected names that make different folders"),
         ({"convert": {"calibration": 3}}, "p.yaml: convert: calibration: 3: expected text"),
         ({"asha": {"grace": 0}}, "p.yaml: asha: grace 0, reduction 3: expected at least 1 epoch"),
         ({"asha": {"among": "seeds"}}, "p.yaml: asha: unknown value of among 'seeds'"),

@@ -19,7 +19,7 @@ from edgeseg.report.record import report_record
 from edgeseg.report.results import Report, Result
 from edgeseg.scoring.evaluate import Evaluation
 from edgeseg.sweeping.commands import Folder
-from edgeseg.sweeping.plan import make_plan
+from edgeseg.sweeping.plan_file import make_plan
 from edgeseg.sweeping.progress import RunProgress
 from edgeseg.sweeping.results import choose_runs, over_seeds
 from edgeseg.sweeping.sweep import claimed, share, sweep

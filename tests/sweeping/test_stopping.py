@@ -8,7 +8,8 @@ from typing import Any
 
 from edgeseg.files import read_json
 from edgeseg.sweeping.commands import Folder
-from edgeseg.sweeping.plan import Asha, Run, make_plan
+from edgeseg.sweeping.plan import Asha, Run
+from edgeseg.sweeping.plan_file import make_plan
 from edgeseg.sweeping.stopping import Halving
 from edgeseg.training.history import Epoch
 

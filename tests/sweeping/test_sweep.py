@@ -18,7 +18,8 @@ import pytest
 from edgeseg.card_file import read_model
 from edgeseg.files import read_json
 from edgeseg.sweeping.commands import Folder
-from edgeseg.sweeping.plan import Plan, read_plan
+from edgeseg.sweeping.plan import Plan
+from edgeseg.sweeping.plan_file import read_plan
 from edgeseg.sweeping.progress import history_of
 from edgeseg.training.folder import CHECKPOINT_FILE
 

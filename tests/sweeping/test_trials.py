@@ -13,7 +13,8 @@ from edgeseg.errors import UsageError
 from edgeseg.files import write_json
 from edgeseg.sweeping import progress
 from edgeseg.sweeping.commands import Folder
-from edgeseg.sweeping.plan import Plan, make_plan
+from edgeseg.sweeping.plan import Plan
+from edgeseg.sweeping.plan_file import make_plan
 from edgeseg.sweeping.progress import RunProgress, SweepProgress, history_of, progress_of
 from edgeseg.sweeping.trials import make_file, read_score, train_run
 from edgeseg.training.history import Epoch
