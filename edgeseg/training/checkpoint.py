@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,33 @@ def named_variables(network: Any) -> dict[str, Any]:
         network: Of `keras` or `tf_keras`; the optimizer is built and has a name of its own.
     """
     named: dict[str, Any] = {}
-    for layer in network.layers:
+    for inside, layer in _flat(network):
         for variable in layer.variables:
             # Keras numbers the states of random generators through the whole process: their layer names them better.
-            _add(named, layer.name, variable, keep=_path(variable).startswith(f"{layer.name}/"))
+            path = _path(variable)
+            own = path if path.startswith(f"{layer.name}/") else _owned(layer.name, path)
+            _add(named, f"{inside}{own}", variable)
     optimizer = network.optimizer
     for variable in _listed(optimizer.variables):
-        _add(named, "optimizer", variable, keep=False)
+        _add(named, _owned("optimizer", _path(variable)), variable)
     return named
 
 
-def _add(named: dict[str, Any], owner: str, variable: Any, *, keep: bool) -> None:
-    path = _path(variable)
-    name = path if keep else f"{owner}/{path.partition('/')[2] or path}"
+def _flat(network: Any, inside: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields each layer with the networks that it is inside of, "shared/": layers may be whole networks."""
+    for layer in network.layers:
+        if getattr(layer, "layers", None):
+            yield from _flat(layer, f"{inside}{layer.name}/")
+        else:
+            yield inside, layer
+
+
+def _owned(owner: str, path: str) -> str:
+    """Returns a variable's name under its owner's."""
+    return f"{owner}/{path.partition('/')[2] or path}"
+
+
+def _add(named: dict[str, Any], name: str, variable: Any) -> None:
     if name in named:
         raise ValueError(f"two variables are called {name}: a checkpoint needs names of their own")
     named[name] = variable

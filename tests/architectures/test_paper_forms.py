@@ -125,6 +125,27 @@ def test_the_whole_network_takes_a_learning_step(name):
     keras.backend.clear_session()
 
 
+@pytest.mark.parametrize("name", ["fcn8s", "unet_unpadded", "deeplabv2_multiscale"])
+def test_the_commands_train_score_and_convert_it(name, narrow, cli, meadow_folder, tmp_path):
+    """The scores of the training, of its Keras file and of its .tflite file are one: one way from logits to labels."""
+    height, width = SIZES[name]
+    trained = cli(
+        "train", "--data", meadow_folder, "--out", tmp_path / "run", "--arch", name, "--form", "paper",
+        "--backbone", spec(name).backbone, "--size", f"{height}x{width}", "--epochs", 1, "--batch", 4, "--json",
+    )  # fmt: skip
+    assert trained.exit_code == 0, trained.stderr
+    file = tmp_path / "file.tflite"
+    told = cli(
+        "convert", tmp_path / "run", "--float32", "-o", file, "--calibration", meadow_folder / "images/train", "--force"
+    )
+    assert told.exit_code == 0, told.stderr
+    keras_file, tflite_file = (
+        cli("eval", model, "--data", meadow_folder, "--json").json for model in (tmp_path / "run/model.keras", file)
+    )
+    assert keras_file["miou"] == pytest.approx(trained.json["miou"], abs=1e-4)
+    assert tflite_file["miou"] == pytest.approx(keras_file["miou"], abs=1e-3)
+
+
 # === What the logits cover ===
 
 
