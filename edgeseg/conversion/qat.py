@@ -49,7 +49,8 @@ class QatOptions:
     Attributes:
         epochs: Passes over the training images.
         batch_size: Images a step.
-        learning_rate: Adam's at the start; it falls to zero.
+        learning_rate: Adam's at the start; it falls to zero. Rounding leaves little to learn, so that a higher one adds
+            more noise than it takes away.
         loss: See `edgeseg.losses.make_loss`.
         distill: Learn what the float network gives, so that only rounding is trained away, and the labels just choose
             the best epoch; else learn the labels.
@@ -58,7 +59,7 @@ class QatOptions:
 
     epochs: int = 5
     batch_size: int = 4
-    learning_rate: float = 2e-5
+    learning_rate: float = 5e-6
     loss: str = "ce"
     distill: bool = True
     seed: int = 0
