@@ -5,7 +5,8 @@
     python benchmarks/int8_peers.py runs/hard ... --all --epochs 3    # with adaptive rounding, and trained for integers
 
 One network, the same calibration images, the same validation images (`--every` N-th). Prints a Markdown table:
-mIoU, its drop from the float file, and the share of pixels on which a file chooses as the float file does.
+mIoU, its drop from the float file with the bootstrap interval over images, and the share of pixels on which a file
+chooses as the float file does.
 
 ai-edge-quantizer pins other versions than edgeseg's: give the Python of an environment of its own (`python -m venv v;
 v/bin/pip install ai-edge-quantizer`). Its static int8 recipes are run: min-max, MSE and OCTAV.
@@ -35,13 +36,16 @@ from edgeseg.conversion.qat import QatData, QatOptions
 from edgeseg.conversion.surgery import for_converter
 from edgeseg.conversion.twins import channel_ranges
 from edgeseg.data.calibration import open_calibration
+from edgeseg.data.dataset import Dataset
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import EdgesegError
 from edgeseg.float_model import open_float_model
 from edgeseg.image import fit, normalise
-from edgeseg.metrics import confusion_matrix, miou
+from edgeseg.metrics import confusion_matrix
 from edgeseg.recipes import REFINEMENTS
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.scoring.evaluate import ImageCounts
+from edgeseg.scoring.intervals import LEVEL, difference_interval
 
 PEER = """
 import sys
@@ -171,14 +175,30 @@ def peer_files(subject: Subject, place: Path, python: Path | None) -> list[str]:
     return written
 
 
-def scored(content: bytes, card: ModelCard, samples: list[Any], num_classes: int) -> tuple[float, list[Any]]:
-    """Returns a file's mIoU and its choices at the logits' resolution."""
-    segmenter = Segmenter(content, input_spec=card.input, labels=card.labels)
-    counts, chosen = np.zeros((num_classes, num_classes), np.int64), []
-    for image, labels in samples:
-        counts += confusion_matrix(labels, segmenter.segment(image), num_classes)
+def scored(content: bytes, card: ModelCard, dataset: Dataset, every: int) -> tuple[ImageCounts, list[Any]]:
+    """Returns what was counted in each image, and a file's choices at the logits' resolution."""
+    segmenter, classes = Segmenter(content, input_spec=card.input, labels=card.labels), dataset.labels.num_classes
+    numbers, counts, chosen = range(0, len(dataset), every), [], []
+    for number in numbers:
+        image, labels = dataset.load(number)
+        counts.append(confusion_matrix(labels, segmenter.segment(image), classes))
         chosen.append(segmenter.coarse_label_map(image).copy())
-    return float(miou(counts)), chosen
+    per_image = np.stack(counts)
+    found = ImageCounts(
+        names=tuple(map(str, numbers)),
+        indices=tuple(numbers),
+        hits=per_image.diagonal(axis1=1, axis2=2),
+        truth=per_image.sum(2),
+        predicted=per_image.sum(1),
+    )
+    return found, chosen
+
+
+def score(counts: ImageCounts) -> float:
+    """The mIoU of all images together."""
+    hits, truth, predicted = (part.sum(0) for part in (counts.hits, counts.truth, counts.predicted))
+    union = truth + predicted - hits
+    return float((hits[union > 0] / union[union > 0]).mean())
 
 
 def main() -> None:
@@ -196,21 +216,25 @@ def main() -> None:
     options = parser.parse_args()
     subject = opened(options)
     dataset = open_dataset(options.data, "val")
-    samples = [dataset.load(n) for n in range(0, len(dataset), options.every)]
-    rows: list[str] = []
-    first: tuple[float, list[Any]] | None = None
-    for name, content in files_of(subject, options):
+    rows, files = [], files_of(subject, options)
+    name, content = next(files)
+    floating, wanted = scored(content, subject.card, dataset, options.every)
+    told = score(floating)
+    rows.append(f"| {name} | {told:.4f} | | | |")
+    for name, content in files:
         try:
-            score, chosen = scored(content, subject.card, samples, dataset.labels.num_classes)
+            counts, chosen = scored(content, subject.card, dataset, options.every)
         except EdgesegError as error:
-            rows.append(f"| {name} | {str(error).splitlines()[0]} | | |")
+            rows.append(f"| {name} | {str(error).splitlines()[0]} | | | |")
             continue
-        first = first or (score, chosen)
-        same = np.mean([np.mean(a == b) for a, b in zip(chosen, first[1], strict=True)])
-        rows.append(f"| {name} | {score:.4f} | {100 * (first[0] - score):+.2f} | {same:.2%} |")
+        lost, span = 100 * (told - score(counts)), difference_interval(floating, counts)
+        same = np.mean([np.mean(a == b) for a, b in zip(chosen, wanted, strict=True)])
+        between = f"{100 * span.low:+.2f} to {100 * span.high:+.2f}"
+        rows.append(f"| {name} | {score(counts):.4f} | {lost:+.2f} | {between} | {same:.2%} |")
         print(rows[-1], flush=True)
-    print(f"\n{options.model}, {len(subject.tensors)} calibration images, {len(samples)} of {dataset.split}\n")
-    print("\n".join(["| file | mIoU | points lost | agreement |", "|---|---|---|---|", *rows]))
+    images = len(floating.names)
+    print(f"\n{options.model}, {len(subject.tensors)} calibration images, {images} of {dataset.split}\n")
+    print("\n".join([f"| file | mIoU | points lost | {LEVEL:.0%} | agreement |", "|---|---|---|---|---|", *rows]))
 
 
 if __name__ == "__main__":
