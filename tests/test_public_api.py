@@ -29,6 +29,14 @@ def test_dir_lists_the_public_names_before_their_first_use(python) -> None:
     assert done.exit_code == 0, done.stderr
 
 
+def test_former_names_still_work() -> None:
+    from edgeseg.scoring import measures
+
+    assert edgeseg.PictureRecord is edgeseg.ImageRecord
+    assert measures.worst_pictures is measures.worst_images
+    assert edgeseg.Survey(images=()).pictures == ()
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Segmentor'"):
         edgeseg.Segmentor  # noqa: B018
