@@ -135,10 +135,7 @@ def _training(
 ) -> Training | None:
     """Opens what the last step trains on; None, and says so, where the data set has no training images."""
     try:
-        training = open_training(trained_twin(recipe), data, out, options, resume=resume)
+        return open_training(trained_twin(recipe), data, out, options, resume=resume)
     except NoSplitError as error:
         notify(f"no training is tried: {error}")
         return None
-    assert training is not None
-    training.data.check_anew()
-    return training

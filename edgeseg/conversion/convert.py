@@ -172,7 +172,7 @@ def open_training(
     """Opens what a recipe that trains learns from; None for one that does not.
 
     Raises:
-        UsageError: It trains, and no data set is named.
+        UsageError: It trains, and no data set is named, or a stopped training is kept where it would begin anew.
     """
     if not recipe_row(recipe).trained:
         return None
@@ -182,7 +182,9 @@ def open_training(
     folder = None
     if out is not None:
         folder = Path(out) / "qat" if Path(out).is_dir() else Path(f"{os.fspath(out)}.qat")
-    return Training(data=QatData(train_set=train_set, val_set=val_set, folder=folder, resume=resume), options=options)
+    found = QatData(train_set=train_set, val_set=val_set, folder=folder, resume=resume)
+    found.check_anew()
+    return Training(data=found, options=options)
 
 
 def check_out(out: Path, model: Any, calibration: Any, divided: Images) -> None:

@@ -34,6 +34,7 @@ from edgeseg.scoring.evaluate import Evaluation, evaluate
 from edgeseg.tflite.cost import float_operators
 from edgeseg.tflite.edgetpu.predict import predict
 from edgeseg.tflite.graph import parse_graph
+from edgeseg.training.folder import CHECKPOINT_FILE
 
 Meadow = tuple[Dataset, Dataset]
 L = keras.layers
@@ -252,6 +253,15 @@ def test_the_command_trains_and_writes(meadow_folder: Path, tmp_path: Path, cli:
     assert not list(tmp_path.glob("*.qat"))
 
     assert "int8_ptq trains nothing" in cli("convert", tmp_path / "net.keras", "--int8", "--epochs", 2).error
+
+
+def test_a_training_that_is_kept_is_told_of_before_any_work(meadow_folder: Path, tmp_path: Path, cli: Any) -> None:
+    kept = tmp_path / "net.tflite.qat" / CHECKPOINT_FILE
+    kept.parent.mkdir()
+    kept.touch()
+    out = tmp_path / "net.tflite"
+    done = cli("convert", tmp_path / "net.keras", "--int8", "--qat", "--data", meadow_folder, "-o", out)
+    assert "net.tflite.qat keeps a training that was stopped: go on with --resume, or delete it" in done.error
 
 
 def test_the_library_says_what_is_missing() -> None:
