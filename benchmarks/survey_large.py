@@ -124,8 +124,9 @@ def main() -> None:
             total += np.bincount(rings.ravel(), minlength=len(total))
             equal += np.bincount(rings.ravel(), same.ravel(), minlength=len(total)).astype(np.int64)
             print(f"{path.stem}: {100 * same.mean():.3f} % equal, {100 * same[inside].mean():.4f} % inside", flush=True)
-    names = [f"{a} pixels and more" for a in DISTANCES]
-    for name, all_of, same_of in zip([*names, "more than a tile"], total[1:], equal[1:], strict=True):
+    names = [f"{a} to {b} pixels" for a, b in itertools.pairwise(DISTANCES)]
+    names += [f"{DISTANCES[-1]} pixels to a tile", "more than a tile"]
+    for name, all_of, same_of in zip(names, total[1:], equal[1:], strict=True):
         print(f"{name} from the cut: {100 * same_of / max(1, all_of):.4f} % of {all_of} pixels")
 
 

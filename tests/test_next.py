@@ -50,7 +50,7 @@ def test_each_command_prints_the_next(export: Path, tmp_path: Path, cli: Any, mo
     check = next_of(cli("data", "import", "export", "yard"))
     assert check == ["data", "check", "yard"]
     train = next_of(cli(*check))
-    assert train[-2:] == ["--init-from", "aerial"]
+    assert train[-6:] == ["--init-from", "aerial", "--lr", "2e-3", "--ema", "0.98"]
     convert, report = all_next_of(cli(*train, "--epochs", 4))
     run = next_of(cli(*convert, "--force"))
     assert run == ["run", "yard_int8.tflite", "--camera", "0"]

@@ -37,6 +37,8 @@ UNUSUAL = 24
 """So many of the images whose labels are least like the others' are told."""
 _LARGEST_INPUT = 352 * 480
 _MULTIPLE = 32
+_LARGEST_WHOLE = 240 * 320
+"""Pixels of an input above which crops of two thirds of its sides make training go further in the same time."""
 
 Advance = Callable[[int, int], None]
 
@@ -260,11 +262,14 @@ def _sizes(seen: dict[str, _Seen]) -> list[str]:
 
 
 def _suggestions(learnt: _Seen) -> tuple[str, ...]:
-    """Returns options of `train`: a size, a loss with weights where classes are rare, a start for few images."""
+    """Returns options of `train`: size and crops, a loss where classes are rare, a start and steps for few images."""
     height, width = np.median(np.array(learnt.sizes or [(_MULTIPLE, _MULTIPLE)]), axis=0)
     scale = min(1.0, float(np.sqrt(_LARGEST_INPUT / (height * width))))
     size = [max(_MULTIPLE, round(float(side) * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width)]
     told = [f"--size {size[0]}x{size[1]}: the usual image of {height:g}x{width:g}, in steps of {_MULTIPLE}"]
+    if size[0] * size[1] > _LARGEST_WHOLE:
+        crop = [max(_MULTIPLE, round(side * 2 / 3 / _MULTIPLE) * _MULTIPLE) for side in size]
+        told.append(f"--crop {crop[0]}x{crop[1]}: half of the pixels, so twice as many steps in the same time")
     labels = learnt.dataset.labels
     counts = learnt.pixels[: labels.num_classes]
     if counts.sum() and counts[counts > 0].min() < 0.02 * counts.sum():
@@ -273,6 +278,7 @@ def _suggestions(learnt: _Seen) -> tuple[str, ...]:
         told.append(f"--loss ce+dice: some classes are rare; class weights: {listed}")
     if len(learnt.dataset) < ENOUGH:
         told.append(f"--init-from {START}: {len(learnt.dataset)} images are few to learn all from")
+        told.append("--lr 2e-3 --ema 0.98: few steps may be larger, where the weights' average is kept")
     return tuple(told)
 
 

@@ -16,6 +16,7 @@ from exporters import put_json, put_png
 from edgeseg.arrays import Uint8
 from edgeseg.data.check import check_set
 from edgeseg.data.layouts import open_dataset
+from edgeseg.data.synthetic_set import write_set
 from edgeseg.image import read_image, read_label_map, write_image
 
 
@@ -131,12 +132,19 @@ def test_a_sound_set_is_described(cli: Any, yard: Path) -> None:
     assert found["suggestions"] == [
         "--size 64x64: the usual image of 48x64, in steps of 32",
         "--init-from aerial: 12 images are few to learn all from",
+        "--lr 2e-3 --ema 0.98: few steps may be larger, where the weights' average is kept",
     ]
     pixels = np.concatenate([image(n).reshape(-1, 3) for n in range(12)])[:, ::-1]
     assert found["mean"] == pytest.approx(pixels.mean(0), abs=0.01)
     assert found["std"] == pytest.approx(pixels.std(0), abs=0.01)
     assert "nothing is wrong" in done.stderr
     assert "next: edgeseg train --data" in done.stderr
+
+
+def test_large_images_are_learnt_from_in_crops(tmp_path: Path) -> None:
+    write_set(tmp_path, {"train": 2, "val": 1}, seed=0, height=256, width=352, workers=1)
+    options = [suggestion.partition(":")[0] for suggestion in check_set(tmp_path).suggestions]
+    assert options[:2] == ["--size 256x352", "--crop 160x224"]
 
 
 @pytest.mark.slow
