@@ -23,7 +23,8 @@ import psutil
 from edgeseg.data.synthetic_set import write_set
 from edgeseg.files import read_json
 from edgeseg.sweeping.commands import Folder
-from edgeseg.sweeping.plan import Plan, read_plan
+from edgeseg.sweeping.plan import Plan
+from edgeseg.sweeping.plan_file import read_plan
 from edgeseg.sweeping.progress import history_of
 
 ARCHITECTURES = ("fcn32s", "fcn16s", "fcn8s", "deeplabv3plus")
