@@ -21,6 +21,8 @@ from edgeseg.synth import aerial
 from edgeseg.tflite.cost import float_operators
 from edgeseg.tflite.graph import read_graph
 
+ON_CAMVID = [name for name in zoo.list_models() if zoo.load(name).files[-1][1].scores[0].dataset == "camvid"]
+
 
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_a_model_has_float_weights_and_an_integer_file_whose_cards_agree(name: str) -> None:
@@ -54,6 +56,13 @@ def test_the_readme_tells_of_a_model_what_its_card_does(name: str) -> None:
     ]  # fmt: skip
 
 
+def test_the_readmes_chart_shows_the_zoos_camvid_models_as_their_cards_do() -> None:
+    """docs/zoo.svg, which `edgeseg report` wrote: every integer file on CamVid, with the score of its card."""
+    shown = dict(re.findall(r"<title>([^:<]+): mIoU ([\d.]+) %", (ROOT / "docs/zoo.svg").read_text(encoding="utf-8")))
+    cards = {zoo.resolve(name).stem: zoo.load(name).files[-1][1] for name in ON_CAMVID}
+    assert shown == {stem: f"{100 * card.scores[0].miou:.1f}" for stem, card in cards.items()}
+
+
 def test_only_models_that_may_be_used_freely_travel_in_the_wheel() -> None:
     _, _, included = (ROOT / "pyproject.toml").read_text().partition("[tool.hatch.build.targets.wheel.force-include]")
     travelling = set(re.findall(r'^"(models[^"]*)" =', included, re.MULTILINE))
@@ -84,9 +93,6 @@ def test_the_default_model_segments_new_worlds_about_as_well_as_its_card_says() 
         predicted = segmenter.segment(image, 256, 320, sharp=True)
         total += confusion_matrix(truth, predicted, segmenter.labels.num_classes)
     assert miou(total) > segmenter.card.scores[0].miou - 0.1
-
-
-ON_CAMVID = [name for name in zoo.list_models() if zoo.load(name).files[-1][1].scores[0].dataset == "camvid"]
 
 
 @pytest.mark.parametrize("name", ON_CAMVID)

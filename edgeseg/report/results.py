@@ -5,9 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgeseg.host import HostInfo
+from edgeseg.zoo import zoo_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +141,15 @@ def pareto_front(results: Sequence[Result]) -> tuple[int, ...]:
 
 
 def short_names(results: Sequence[Result]) -> tuple[str, ...]:
-    """Returns the models' names without the words that all of them share; whole where they would no longer differ."""
+    """Returns what tells the models apart: the zoo's names if all are of the zoo, else names without shared words.
+
+    Where those would no longer differ, the names are whole.
+    """
+    of_zoo = {
+        Path(r.file).parent.name for r in results if Path(r.file).resolve().parent.parent == zoo_folder().resolve()
+    }
+    if len(of_zoo) == len(results):
+        return tuple(Path(r.file).parent.name for r in results)
     whole = tuple(result.model for result in results)
     words = [_words(result) for result in results]
     shared = set.intersection(*map(set, words))

@@ -5,6 +5,7 @@ import math
 import pytest
 from report_cases import make_result
 
+from edgeseg import zoo
 from edgeseg.report.figures import megabytes, millions, noise_lines, percent, three_figures
 from edgeseg.report.results import class_names, pareto_front, short_names
 
@@ -40,6 +41,14 @@ def test_short_names_leave_out_what_all_share(models: list[str], short: list[str
     recipes = [next((r for r in ("float32", "int8_ptq", "int8_qat") if m.endswith(r)), "") for m in models]
     results = [make_result(model=m, recipe=r) for m, r in zip(models, recipes, strict=True)]
     assert list(short_names(results)) == short
+
+
+def test_models_of_the_zoo_are_called_as_the_zoo_calls_them() -> None:
+    files = {name: zoo.resolve(name) for name in ("aerial", "camvid")}
+    results = [make_result(model=path.stem, file=str(path)) for path in files.values()]
+    assert short_names(results) == ("aerial", "camvid")
+    beside = [*results, make_result(model="mine_int8_ptq", file="mine_int8_ptq.tflite")]
+    assert "aerial" not in short_names(beside)
 
 
 def test_classes_are_those_of_all_results_in_order() -> None:
