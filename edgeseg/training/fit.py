@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,6 +46,7 @@ def fit(
     checkpoint: Checkpoint,
     options: TrainingOptions,
     report: Report | None = None,
+    replan: Callable[[History, TrainingOptions], int] | None = None,
 ) -> History:
     """Trains until `options.epochs` are done or patience ends, from where the checkpoint stands.
 
@@ -54,6 +57,7 @@ def fit(
         checkpoint: Saved after every epoch, with `history.csv` beside it, by the process that leads.
         options: How long, how fast, and when to validate.
         report: Called after every step and every epoch.
+        replan: Called after every epoch; returns how many there will be in all. `options.epochs` if None.
 
     Raises:
         TrainingError: The loss is no number any more; what was kept before stays.
@@ -72,6 +76,8 @@ def fit(
             seconds=round(time.monotonic() - epoch_began, 2), **_validation(score),
         )  # fmt: skip
         history = (*history, row)
+        if replan:
+            options = replace(options, epochs=replan(history, options))
         if leads:
             write_text(checkpoint.path.with_name(HISTORY_FILE), to_csv(history))
             checkpoint.save(network, history, time.monotonic() - began)

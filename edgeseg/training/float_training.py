@@ -25,13 +25,13 @@ from edgeseg.scoring.evaluate import Evaluation
 from edgeseg.training.batch_norm import measure_statistics
 from edgeseg.training.batches import Batches
 from edgeseg.training.blueprint import Blueprint, of_card
-from edgeseg.training.budget import within
+from edgeseg.training.budget import Budget
 from edgeseg.training.checkpoint import Checkpoint
 from edgeseg.training.distillation import Distillation, distillation_batches, distillation_loss
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, MODEL_FILE, claim, describe
 from edgeseg.training.group import apart, spread, this_group
-from edgeseg.training.history import best_epoch
+from edgeseg.training.history import History, best_epoch
 from edgeseg.training.images import Advance, read_checked
 from edgeseg.training.options import Report, TrainingOptions
 from edgeseg.training.precision import precision, seeded
@@ -78,7 +78,7 @@ def train_float(
         distillation: A teacher to learn from, beside the labels.
         resume: Go on with the training in `folder`, if there is one.
         overwrite: Replace the training in `folder`; its model stays until the first of the new one's is saved.
-        time_budget: Seconds; choose as many epochs as fit into them, see `budget.within`. A resumed training keeps what
+        time_budget: Seconds; choose as many epochs as fit into them, see `Budget`. A resumed training keeps what
             was chosen.
         report: Called after every step and every epoch.
         reading: Called with (done, total) while the images are read, before the first step.
@@ -91,9 +91,9 @@ def train_float(
         LostProcessError: Another of the processes that train together has ended.
         UsageError: The options do not fit, the folder holds a training, or one with other settings.
     """
-    began, group = time.monotonic(), this_group()
+    budget, group = Budget(time_budget, time.monotonic()) if time_budget else None, this_group()
     going_on = claim(folder, resume=resume, overwrite=overwrite)
-    if going_on and time_budget is not None:
+    if going_on and budget:
         raise UsageError("--time-budget with --resume: what it chose is kept, give --epochs to train for more")
     more = distillation.samples(card.labels.ignore_index) if distillation else ()
     samples, pixels = read_checked(train_set, val_set, options.in_memory, reading, more, options.cache)
@@ -105,15 +105,8 @@ def train_float(
         judge = BestByMiou(network, plan, card, val_set, batches, folder / MODEL_FILE)
         if options.freeze_start:
             plan.freeze(judge.copy)
-        if time_budget is not None:
-            left = time_budget - (time.monotonic() - began)
-            chosen = within(left, network, source, judge.validation_seconds, options)
-            epochs, every = (int(group.agree(number)) for number in (chosen.epochs, chosen.val_every))
-            options = replace(options, epochs=epochs, val_every=every)
-            _LOG.info(
-                "%d epochs of %d steps fit into %.0f s, validated every %d", options.epochs, source.steps, time_budget,
-                options.val_every,
-            )  # fmt: skip
+        if budget:
+            options = budget.plan(network, source, judge.validation_seconds, options)
         record = training_record(card, train_set, options, init, distillation)
         judge.card = replace(card, training=record)
         checkpoint = Checkpoint(folder / CHECKPOINT_FILE, settings_of(card, record, options))
@@ -129,7 +122,7 @@ def train_float(
             "%s: %d training and %d validation images, %s", card.name, len(train_set), len(val_set),
             f"going on after {describe(folder)}" if going_on else f"weights from {init}",
         )  # fmt: skip
-        fit(network, source, judge, checkpoint, options, report)
+        fit(network, source, judge, checkpoint, options, report, judge.replanned(budget) if budget else None)
         return judge.card
 
 
@@ -160,6 +153,17 @@ class BestByMiou:
         self._group = this_group()
         with precision("float32"), apart():
             self.copy = blueprint.build((card.input.height, card.input.width))
+
+    def replanned(self, budget: Budget) -> Callable[[History, TrainingOptions], int]:
+        """Returns what plans the epochs anew, so that the card of the best tells how many there were to be."""
+
+        def replan(history: History, options: TrainingOptions) -> int:
+            epochs = budget.again(history, options)
+            if self.card.training is not None:
+                self.card = replace(self.card, training=replace(self.card.training, epochs=epochs))
+            return epochs
+
+        return replan
 
     def recall(self, checkpoint: Checkpoint) -> None:
         """Takes up the best of the training that is gone on with, if it had one."""

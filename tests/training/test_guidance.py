@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from edgeseg.cli.train import parse_duration
 from edgeseg.cli.training_text import duration, epoch_lines
 from edgeseg.errors import TrainingError, UsageError
 from edgeseg.scoring.evaluate import Evaluation
-from edgeseg.training.budget import step_seconds, within
+from edgeseg.training.budget import KEPT, Budget, step_seconds, within
 from edgeseg.training.checkpoint import Checkpoint, named_variables
 from edgeseg.training.fit import fit
 from edgeseg.training.folder import CHECKPOINT_FILE, HISTORY_FILE
@@ -161,6 +162,48 @@ def test_a_time_budget_chooses_epochs_and_rarer_validations(monkeypatch) -> None
     assert slow.epochs == pytest.approx(540 / 9, abs=2)
     with pytest.raises(UsageError, match=r"one epoch of 3 steps takes about 6 s here, its validation 1 s"):
         within(6, network(), Constant(), lambda: 1.0, options)
+
+
+def lasting(seconds: list[float], validated: set[int]) -> History:
+    """A history of epochs that took so long."""
+    return tuple(
+        Epoch(epoch=n, loss=1.0, val_miou=0.5 if n in validated else None, seconds=took)
+        for n, took in enumerate(seconds, start=1)
+    )
+
+
+def budget(seconds: float, gone: float) -> Budget:
+    return Budget(seconds, time.monotonic() - gone)
+
+
+def test_after_each_epoch_it_is_reckoned_anew_how_many_fit() -> None:
+    """The first epoch is not counted: in it much is built that later ones use."""
+    every = TrainingOptions()
+    done = lasting([60, 10, 10], validated={1, 2, 3})
+    assert budget(1000, gone=80).again(done, every) == 3 + int(KEPT * 920 / 10)
+    slower = (*done, *lasting([40] * 5, validated=set(range(1, 6))))
+    assert budget(1000, gone=280).again(slower, every) == 8 + int(KEPT * 720 / 40)
+
+
+def test_the_time_of_a_validation_at_the_end_is_kept() -> None:
+    rare = TrainingOptions(val_every=4)
+    done = lasting([10, 10, 10, 50], validated={4})  # a validation takes 40 s
+    assert budget(1000, gone=80).again(done, rare) == 4 + int((KEPT * 920 - 40) / (10 + 40 / 4))
+
+
+def test_when_the_time_is_over_the_last_epoch_is_a_validated_one() -> None:
+    rare = TrainingOptions(val_every=2)
+    assert budget(30, gone=31).again(lasting([10, 10], validated={2}), rare) == 2
+    assert budget(30, gone=31).again(lasting([10, 10, 10], validated={2}), rare) == 4
+
+
+def test_training_goes_by_the_plan_as_it_changes(tmp_path: Path) -> None:
+    """Three epochs were planned; after the first there are to be five, after the fourth no more."""
+    plans = iter([5, 5, 5, 4])
+    options = TrainingOptions(epochs=3, val_every=10)
+    checkpoint = Checkpoint(tmp_path / CHECKPOINT_FILE, {})
+    made = fit(network(), Constant(), Told(0.5), checkpoint, options, None, lambda history, options: next(plans))
+    assert len(made) == 4
 
 
 def test_an_epoch_is_told_with_its_classes_and_the_time_left() -> None:
